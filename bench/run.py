@@ -1,0 +1,209 @@
+"""Compare tokfast with its peers: fresh processes, in turn, and no time without the right answer.
+
+    python bench/run.py --data DIR [--case NAME ...] [--rounds N]
+
+Each round runs every contender of a case once, one after the other, each in a new process and each after
+memory has been touched and freed by a helper process (see README.md). Printed and recorded are medians over
+the rounds, and medians of the quotients of two times of the same round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from cases import CASES, Case, Contender
+from report import Run, judge, show, summarize
+from systems import SYSTEMS
+
+HERE = Path(__file__).resolve().parent
+RECORD = HERE / "record"
+TOUCH = (
+    "import mmap,sys; n=int(sys.argv[1]); m=mmap.mmap(-1,n); [m.__setitem__(i,1) for i in range(0,n,4096)]"
+)
+
+
+def touch_memory(n_bytes: int) -> None:
+    """Map, touch and free memory in another process, so that a virtual machine's host has backed it."""
+    subprocess.run([sys.executable, "-c", TOUCH, str(n_bytes)], check=True)
+
+
+def run_worker(case: Case, contender: Contender, data: Path) -> Run:
+    """Run one contender in a fresh process."""
+    task = {
+        "system": contender.system,
+        "operation": case.operation,
+        "options": contender.options,
+        "vocabulary": case.vocabulary,
+        "vocab_size": case.vocab_size,
+        "threads": case.threads,
+        "max_bytes": case.max_bytes,
+        "data": str(data),
+        "corpus": str(data / "corpus" / case.corpus),
+    }
+    threads = str(case.threads)
+    environment = os.environ | {
+        "RAYON_NUM_THREADS": threads,
+        "TOKENIZERS_PARALLELISM": "true" if case.threads > 1 else "false",
+        "OMP_NUM_THREADS": threads,
+    }
+    command = [sys.executable, str(HERE / "worker.py"), json.dumps(task)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1]
+        return {"contender": contender.label, "group": contender.group, "failed": reason}
+    result: Run = json.loads(done.stdout.splitlines()[-1])  # a peer may have printed before
+    return {"contender": contender.label, "group": contender.group} | result
+
+
+def run_case(case: Case, contenders: list[Contender], data: Path, rounds: int, touch: int) -> list[Run]:
+    """Run all rounds of a case; the order turns by one place from round to round."""
+    runs = []
+    for number in range(rounds):
+        shift = number % len(contenders)
+        for contender in contenders[shift:] + contenders[:shift]:
+            if contender.rounds is None or number < contender.rounds:
+                touch_memory(touch)
+                runs.append({"round": number + 1} | run_worker(case, contender, data))
+                print(".", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return runs
+
+
+def machine() -> dict[str, Any]:
+    """Describe what the times depend on."""
+    info = Path("/proc/cpuinfo")
+    fields = (
+        dict(re.findall(r"^([^\t:]+)\t*: (.*)$", info.read_text("utf-8"), re.MULTILINE))
+        if info.exists()
+        else {}
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "processor": fields.get("model name") or platform.processor() or platform.machine(),
+        "family_model_stepping": [fields.get(key, "") for key in ("cpu family", "model", "stepping")],
+        "cores": os.cpu_count(),
+        "memory_bytes": memory,
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Version of each system that is here, and of numpy; tokfast's also says the commit of this checkout."""
+    found = {}
+    for name, module, distribution in [
+        *((name, adapter.module, adapter.distribution) for name, adapter in SYSTEMS.items()),
+        ("numpy", "numpy", "numpy"),
+    ]:
+        if importlib.util.find_spec(module):
+            try:
+                found[name] = importlib.metadata.version(distribution)
+            except importlib.metadata.PackageNotFoundError:
+                found[name] = "unknown"
+    if "tokfast" in found and (commit := revision()):
+        found["tokfast"] += f", commit {commit}"
+    return found
+
+
+def revision() -> str | None:
+    """Commit of this checkout, marked if it has changes."""
+    command = ["git", "-C", str(HERE), "describe", "--always", "--dirty"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or None
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file."""
+    whole = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            whole.update(block)
+    return whole.hexdigest()
+
+
+def options_of_command_line() -> argparse.Namespace:
+    """Read the command line and check it."""
+    names = [case.name for case in CASES]
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--case", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each case (default 5)")
+    parser.add_argument(
+        "--data", type=Path, default=os.environ.get("TOKFAST_DATA"), help="default: $TOKFAST_DATA"
+    )
+    parser.add_argument("--touch", type=int, default=3_000_000_000, help="bytes to touch before each run")
+    options = parser.parse_args()
+    if options.data is None:
+        parser.error("no data: pass --data DIR or set TOKFAST_DATA; bench/README.md says what DIR holds")
+    if options.rounds < 1:
+        parser.error(f"--rounds is {options.rounds}; pass 1 or more")
+    return options
+
+
+def compare(case: Case, data: Path, rounds: int, touch: int, found: dict[str, str]) -> bool:
+    """Run a case, print and record it; return whether every system that ran gave the right answer."""
+    corpus = data / "corpus" / case.corpus
+    if not corpus.exists():
+        raise SystemExit(
+            f"case {case.name} needs corpus/{case.corpus}, which is not in {data}; see bench/README.md"
+        )
+    missing = sorted({each.system for each in case.contenders if each.system not in found})
+    here = [each for each in case.contenders if each.system in found]
+    if missing:
+        print(f"{case.name}: not installed: {', '.join(missing)} (pip install -r bench/requirements.txt)")
+    runs = run_case(case, here, data, rounds, touch)
+    wrong = judge(here, runs)
+    rows = summarize(here, runs, wrong)
+    show(case, rows, wrong)
+
+    this_machine = machine()
+    today = dt.datetime.now(tz=dt.timezone.utc).date().isoformat()
+    record = {
+        "case": asdict(case),
+        "date": today,
+        "command": shlex.join(["python", "bench/run.py", "--case", case.name, "--rounds", str(rounds)]),
+        "machine": this_machine,
+        "versions": found,
+        "not_installed": missing,
+        "input": {"file": f"corpus/{case.corpus}", "bytes": corpus.stat().st_size, "sha256": sha256(corpus)},
+        "touched_bytes": touch,
+        "summary": rows,
+        "no_time": wrong,
+        "runs": runs,
+    }
+    processor = re.sub(
+        r"[^a-z0-9]+", "-", f"{this_machine['processor']} {this_machine['cores']} cores".lower()
+    )
+    RECORD.mkdir(exist_ok=True)
+    path = RECORD / f"{today}-{processor}-{case.name}.json"
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(f"  recorded in bench/record/{path.name}")
+    return not wrong
+
+
+def main() -> int:
+    """Run the cases that were asked for, or all."""
+    options = options_of_command_line()
+    found = versions()
+    chosen = [case for case in CASES if not options.case or case.name in options.case]
+    right = [compare(case, options.data.resolve(), options.rounds, options.touch, found) for case in chosen]
+    return 0 if all(right) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,316 @@
+"""The compiled half of tokfast; `tokfast` re-exports what is meant for users."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, SupportsIndex, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__version__: str
+
+_Text = str | bytes
+_Special = Iterable[str] | Literal["all"]
+_Format = Literal["tokenizer.json", "tiktoken"]
+_Progress = Callable[[str, int, int], object]
+_Ids = Iterable[SupportsIndex] | NDArray[np.integer[Any]]
+
+@final
+class Tokenizer:
+    """Text to token ids and back, exactly.
+
+    Frozen: nothing about a tokenizer changes after it is made, so threads share it freely. It pickles by content.
+    Made by `tokfast.load`, `tokfast.train`, `Tokenizer.from_file` and `Tokenizer.from_bytes`.
+
+    In every method `text` is a `str`, or `bytes` that need not be valid UTF-8: invalid sequences are encoded as the
+    bytes they are. A `str` with a lone surrogate has no UTF-8 and raises `UnicodeEncodeError`.
+
+    Text is data: the spelling of a special token is ordinary text unless the token is in `allowed_special`, a set of
+    special tokens or ``"all"``. In `disallowed_special` (a set or ``"all"``) it raises `SpecialTokenError` unless it
+    is allowed. `add_special_tokens` adds the ids that the tokenizer's own template puts around a text (BOS, EOS).
+
+    Examples
+    --------
+    >>> import tokfast
+    >>> tok = tokfast.train(["to tok toke token tokens"] * 3, 264, pattern="gpt2", special_tokens=["<|end|>"])
+    >>> ids = tok.encode("tokens to tokenize")
+    >>> tok.decode(ids), tok.count("tokens to tokenize") == len(ids)
+    ('tokens to tokenize', True)
+    >>> tok.encode("<|end|>", allowed_special="all")
+    [0]
+    """
+
+    @staticmethod
+    def from_file(
+        path: str | os.PathLike[str],
+        *,
+        format: _Format | None = None,
+        pattern: str | None = None,
+        special_tokens: Mapping[str, int] | None = None,
+        name: str | None = None,
+    ) -> Tokenizer:
+        """Read a tokenizer from a file.
+
+        Parameters
+        ----------
+        path
+            A ``tokenizer.json`` or a ``.tiktoken`` file.
+        format
+            Which of the two; None: by how the file begins.
+        pattern, special_tokens
+            What a ``.tiktoken`` file does not say: the pattern's name or regular expression, and the special tokens
+            with their ids.
+        name
+            What the tokenizer is called.
+
+        Raises
+        ------
+        TokenizerFileError
+            The file is damaged, or something in it is not supported; the message names it.
+        OSError
+            The file cannot be read.
+        """
+    @staticmethod
+    def from_bytes(
+        data: bytes,
+        *,
+        format: _Format,
+        pattern: str | None = None,
+        special_tokens: Mapping[str, int] | None = None,
+        name: str | None = None,
+    ) -> Tokenizer:
+        """Read a tokenizer from bytes; parameters and errors are those of `from_file`."""
+    def save(self, path: str | os.PathLike[str], *, format: _Format | None = None, verify: bool = True) -> None:
+        """Write the tokenizer to a file.
+
+        The file is written beside its place and then renamed, so a crash leaves the old one or the new one.
+
+        Parameters
+        ----------
+        path
+            ``.json`` or ``.tiktoken`` says the format, unless `format` does.
+        verify
+            Read the bytes back and compare before anything is written.
+
+        Raises
+        ------
+        TokenizerFileError
+            The format cannot hold this tokenizer, or the ending says nothing.
+        OSError
+            The file cannot be written.
+        """
+    def encode(
+        self,
+        text: _Text,
+        *,
+        add_special_tokens: bool = False,
+        allowed_special: _Special = (),
+        disallowed_special: _Special = (),
+    ) -> list[int]:
+        """Return the ids of a text.
+
+        Raises
+        ------
+        SpecialTokenError
+            The text holds a disallowed special token, or a name is no special token.
+        """
+    def encode_to_numpy(
+        self,
+        text: _Text,
+        *,
+        add_special_tokens: bool = False,
+        allowed_special: _Special = (),
+        disallowed_special: _Special = (),
+    ) -> NDArray[np.uint32]:
+        """Return the ids of a text as an array of shape ``(n_tokens,)``."""
+    def encode_batch(
+        self,
+        texts: Iterable[_Text],
+        *,
+        threads: int | None = None,
+        add_special_tokens: bool = False,
+        allowed_special: _Special = (),
+        disallowed_special: _Special = (),
+    ) -> TokenBatch:
+        """Return the ids of many texts, in order, worked on by several threads.
+
+        Parameters
+        ----------
+        threads
+            None: one a processor, or ``TOKFAST_THREADS``.
+        """
+    def count(
+        self,
+        text: _Text,
+        *,
+        add_special_tokens: bool = False,
+        allowed_special: _Special = (),
+        disallowed_special: _Special = (),
+    ) -> int:
+        """Return how many ids a text has: ``len(encode(text))``, without making the list."""
+    def count_batch(
+        self,
+        texts: Iterable[_Text],
+        *,
+        threads: int | None = None,
+        add_special_tokens: bool = False,
+        allowed_special: _Special = (),
+        disallowed_special: _Special = (),
+    ) -> NDArray[np.int64]:
+        """Return how many ids each of many texts has, as an array of shape ``(n_texts,)``."""
+    def decode(self, ids: _Ids, *, errors: str = "replace") -> str:
+        """Return the text that ids stand for.
+
+        Parameters
+        ----------
+        ids
+            Integers, or a one-dimensional numpy array of them.
+        errors
+            What to do where the bytes are no valid UTF-8, as for `bytes.decode`: a text cut between the tokens of one
+            character ends in U+FFFD under ``"replace"``.
+
+        Raises
+        ------
+        TokenIdError
+            An id is not in the vocabulary.
+        """
+    def decode_bytes(self, ids: _Ids) -> bytes:
+        """Return the bytes that ids stand for: the inverse of `encode` for any `str` or `bytes`."""
+    def decode_batch(self, batch: TokenBatch | Iterable[_Ids], *, errors: str = "replace") -> list[str]:
+        """Return the texts that the rows of a batch stand for."""
+    def token_bytes(self, id: int) -> bytes:
+        """Return the bytes of one id; `TokenIdError` where there is none."""
+    def token_id(self, token: _Text) -> int | None:
+        """Return the id of a token's bytes, or None where they are no token."""
+    def with_vocab_size(self, n: int) -> Tokenizer:
+        """Return the same tokenizer with only the ids below `n`: what training to `n` would have given.
+
+        Raises
+        ------
+        TrainingError
+            A special token or a single byte would be lost, or there are fewer ids.
+        """
+    @property
+    def vocab_size(self) -> int:
+        """One more than the greatest id, special tokens included."""
+    @property
+    def vocab(self) -> list[bytes]:
+        """The bytes of every id; empty where no token has the id."""
+    @property
+    def merges(self) -> list[tuple[int, int]]:
+        """The merges in rank order, as (left id, right id)."""
+    @property
+    def special_tokens(self) -> dict[str, int]:
+        """The special tokens with their ids, by ascending id."""
+    @property
+    def pattern(self) -> str | None:
+        """The regular expression that cuts text into pieces; None: no cuts."""
+    @property
+    def name(self) -> str | None:
+        """What the tokenizer is called, if anything."""
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, in hexadecimal, of everything that decides ids."""
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]: ...
+
+@final
+class TokenBatch:
+    """The ids of many texts: one flat array, and where each text begins.
+
+    ``batch[i]`` is a view of the ids of text ``i``; ``len(batch)`` and iteration work as for a list.
+
+    Examples
+    --------
+    >>> import tokfast
+    >>> batch = tokfast.load("tokfast-32k").encode_batch(["one", "two words"])
+    >>> len(batch), batch.offsets[-1] == len(batch.ids)
+    (2, True)
+    """
+
+    @property
+    def ids(self) -> NDArray[np.uint32]:
+        """All ids, shape ``(n_tokens,)``."""
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """Where each text begins in `ids`, shape ``(n_texts + 1,)``."""
+    def to_list(self) -> list[list[int]]:
+        """Return the ids as a list of lists."""
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> NDArray[np.uint32]: ...
+
+@final
+class WordCounts:
+    """How often each pretoken of a corpus occurs, by descending count, then by bytes.
+
+    Iteration gives ``(bytes, int)``. Made by `tokfast.count_words` and `WordCounts.from_counts`.
+
+    Examples
+    --------
+    >>> import tokfast
+    >>> counts = tokfast.WordCounts.from_counts({"low": 5, "lower": 2})
+    >>> list(counts.merge(tokfast.WordCounts.from_counts({"low": 1})))
+    [(b'low', 6), (b'lower', 2)]
+    """
+
+    @staticmethod
+    def from_counts(
+        counts: Mapping[str, int] | Mapping[bytes, int] | Iterable[tuple[_Text, int]], *, pattern: str | None = None
+    ) -> WordCounts:
+        """Return counts made elsewhere, up to 2^64 - 1; equal words are added up, counts of 0 left out.
+
+        Parameters
+        ----------
+        counts
+            A mapping of words to counts, or pairs of them.
+        pattern
+            The pattern the text was cut with, if it is known.
+        """
+    def merge(self, other: WordCounts) -> WordCounts:
+        """Return the sum of both; in any order and grouping the same, so shards add up."""
+    @property
+    def pattern(self) -> str | None:
+        """The pattern the text was cut with, if it is known."""
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[tuple[bytes, int]]: ...
+
+@final
+class WordCounter:
+    """Counts words, batch after batch; behind `tokfast.count_words`."""
+
+    def __new__(
+        cls, *, pattern: str | None, special_tokens: Sequence[str], unit: str, threads: int | None
+    ) -> WordCounter: ...
+    def add_documents(self, documents: Iterable[_Text]) -> None:
+        """Count documents."""
+    def add_files(self, paths: Sequence[str | os.PathLike[str]], *, progress: _Progress | None = None) -> None:
+        """Count files, each a document."""
+    def finish(self) -> WordCounts:
+        """Return the counts; the counter is used up."""
+
+def train_words(
+    counts: WordCounts,
+    vocab_size: int,
+    *,
+    pattern: str | None,
+    special_tokens: Sequence[str],
+    min_frequency: int,
+    max_token_length: int | None,
+    limit_alphabet: int | None,
+    keep_bytes: bytes,
+    tie_break: str,
+    progress: _Progress | None = None,
+) -> Tokenizer:
+    """Train on word counts; behind `tokfast.train`."""
+
+def split(text: _Text, pattern: str | None) -> list[bytes]:
+    """Return the pieces of a text, inside which merges happen."""
+
+def scheme_names() -> list[str]:
+    """Return the names of the pretokenizer schemes."""
+
+def list_files(paths: Sequence[str | os.PathLike[str]], *, hidden: bool = False) -> list[str]:
+    """Return the files that paths, directories (as git sees them) and globs name."""
+
+def _unpickle(
+    data: bytes, format: str, pattern: str | None, special_tokens: Mapping[str, int] | None, name: str | None
+) -> Tokenizer: ...

@@ -1,0 +1,130 @@
+"""What the commands share: options, reading and writing, and the lines on standard error."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+import tokfast
+from tokfast._load import DEFAULT_NAME
+
+if TYPE_CHECKING:
+    from tokfast import Tokenizer
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+JSON_SCHEMA_VERSION = 1
+"""Raised when a field of the ``--json`` output changes its meaning or goes."""
+
+
+FACTORS = {"ki": 1024, "mi": 1024**2, "k": 1000, "m": 1000**2, "": 1}
+
+
+def number(value: str) -> int:
+    """Read a whole number, also written ``32_000``, ``32k`` (thousands) or ``32Ki`` (1024s)."""
+    suffix, factor = next(pair for pair in FACTORS.items() if value.lower().endswith(pair[0]))
+    digits = value[: len(value) - len(suffix)].replace("_", "").replace(",", "")
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
+        raise click.BadParameter(f"{value!r} is no whole number; write 32000, 32_000, 32k or 32Ki (32768)")
+    return int(digits) * factor
+
+
+def tokenizer_option(command: Command) -> Command:
+    """Add ``-t/--tokenizer``."""
+    return click.option(
+        "-t",
+        "--tokenizer",
+        metavar="NAME|PATH",
+        help="An encoding (cl100k_base, o200k_base, gpt2, ...), a tokenizer file, or a folder with a "
+        f"tokenizer.json.  [default: {DEFAULT_NAME}, tokfast's own]",
+    )(command)
+
+
+def threads_option(command: Command) -> Command:
+    """Add ``--threads``."""
+    return click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Threads to use.  [default: one for each core]",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """Add ``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def quiet_option(command: Command) -> Command:
+    """Add ``-q/--quiet``."""
+    return click.option("-q", "--quiet", is_flag=True, help="No notes or progress on standard error.")(
+        command
+    )
+
+
+def load_tokenizer(name_or_path: str | None, *, quiet: bool) -> "Tokenizer":
+    """Load the tokenizer that was asked for, or the default one, and say so."""
+    if name_or_path is not None:
+        return tokfast.load(name_or_path)
+    if not quiet:
+        say(f"no tokenizer named, so this is {DEFAULT_NAME}, tokfast's own and no model's; choose with -t")
+    return tokfast.load(DEFAULT_NAME)
+
+
+def describe_tokenizer(tokenizer: "Tokenizer", name_or_path: str | None) -> dict[str, object]:
+    """Describe a tokenizer for ``--json``: enough to tell two counts of different tokenizers apart."""
+    return {
+        "name": tokenizer.name or name_or_path,
+        "fingerprint": tokenizer.fingerprint,
+        "vocab_size": tokenizer.vocab_size,
+        "default": name_or_path is None,
+    }
+
+
+def read_input(path: str | None) -> bytes:
+    """Read a file, or standard input for ``-`` and for no path at all."""
+    if path is None:
+        check_piped()
+    if path is None or path == "-":
+        return sys.stdin.buffer.read()
+    with click.open_file(path, "rb") as file:
+        return bytes(file.read())
+
+
+def check_piped() -> None:
+    """Refuse to wait for a text that nobody may know to type."""
+    if sys.stdin.isatty():
+        raise click.UsageError("nothing to read: name a file, pipe text in, or type it after '-'")
+
+
+def write_json(value: object) -> None:
+    """Print a value as JSON; ASCII only, so that any terminal and any file name can be shown."""
+    import json
+
+    click.echo(json.dumps(value, indent=2))
+
+
+def say(message: str) -> None:
+    """Print one line to standard error."""
+    click.echo(f"tokfast: {message}", err=True)
+
+
+class Progress:
+    """One line on standard error that is written over and over; silent unless that is a terminal."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.shown = not quiet and sys.stderr.isatty()
+        self.next_time = 0.0
+
+    def update(self, text: str) -> None:
+        """Show ``text``, at most ten times a second."""
+        if self.shown and (now := time.monotonic()) >= self.next_time:
+            self.next_time = now + 0.1
+            click.echo(f"\r\x1b[Ktokfast: {text}", err=True, nl=False)
+
+    def clear(self) -> None:
+        """Take the line away before anything else is printed."""
+        if self.shown and self.next_time:
+            click.echo("\r\x1b[K", err=True, nl=False)

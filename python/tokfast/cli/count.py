@@ -1,0 +1,203 @@
+"""``tokfast count``: how many tokens files hold, as ``wc`` would print it.
+
+Naive: read a file, encode it, take the length, for one file after the other.
+Idea: count without making ids, and hand over many files at once, so that all threads have work: files are
+gathered until they hold `BATCH_BYTES`, which bounds the memory, whatever the size of the tree (a file larger
+than that is read whole: a text is counted as one). A small batch is counted here and now, because the batch
+call returns a numpy array and importing numpy takes longer than counting a few megabytes.
+Cost: linear in the bytes; memory is the larger of `BATCH_BYTES` and the largest file.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from tokfast._tokfast import list_files
+from tokfast.cli._shared import (
+    JSON_SCHEMA_VERSION,
+    Progress,
+    check_piped,
+    describe_tokenizer,
+    json_option,
+    load_tokenizer,
+    quiet_option,
+    say,
+    threads_option,
+    tokenizer_option,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from tokfast import Tokenizer
+
+BATCH_BYTES = 64 << 20
+SMALL_BYTES = 8 << 20
+BINARY_PROBE_BYTES = 8192
+
+EPILOG = """
+\b
+Examples:
+  tokfast count README.md src/           a line for each file, then the total
+  tokfast count -t o200k_base notes.txt  with the tokenizer of gpt-4o
+  tokfast count '**/*.py'                a glob; quote it for the shell
+  git diff | tokfast count               standard input: the number alone
+  tokfast count --json . | jq .total     for programs
+
+Exit status: 0 all counted, 1 a file could not be read (the others are counted), 2 wrong usage.
+"""
+
+
+class Counted(NamedTuple):
+    """One line of the result."""
+
+    path: str
+    n_tokens: int
+    n_bytes: int
+
+
+class Sources:
+    """The texts behind the arguments, in order, and what became of those that are not counted."""
+
+    def __init__(self, paths: tuple[str, ...], *, hidden: bool) -> None:
+        self.binary: list[str] = []
+        self.failed: list[tuple[str, str]] = []
+        # Each file once, however often it is reached (``src ./src/main.py``); a Path, so that ./a is a. True:
+        # named itself, and so counted in any case.
+        self.files: dict[Path, tuple[str, bool]] = {}
+        for path in paths or ("-",):
+            self._add(path, hidden=hidden)
+
+    def _add(self, path: str, *, hidden: bool) -> None:
+        try:
+            if path == "-" or (Path(path).exists() and not Path(path).is_dir()):
+                self.files[Path(path)] = (path, True)
+            else:
+                for found in list_files([path], hidden=hidden):
+                    self.files.setdefault(Path(found), (found, False))
+        except OSError as error:
+            self._fail(path, error)
+
+    def texts(self) -> Iterator[tuple[str, bytes]]:
+        """Read one after the other, going on after a file that cannot be read."""
+        for path, is_named in self.files.values():
+            try:
+                text = self._read(path, is_named=is_named)
+            except OSError as error:
+                self._fail(path, error)
+                continue
+            if text is None:
+                self.binary.append(path)
+            else:
+                yield path, text
+
+    def _read(self, path: str, *, is_named: bool) -> bytes | None:
+        with click.open_file(path, "rb") as file:
+            start = b"" if is_named else file.read(BINARY_PROBE_BYTES)
+            return None if b"\0" in start else start + file.read()
+
+    def _fail(self, path: str, error: OSError) -> None:
+        self.failed.append((path, error.strerror or str(error)))
+
+
+@click.command(epilog=EPILOG, short_help="Count the tokens of files, like wc.")
+@click.argument("paths", nargs=-1, type=click.Path(allow_dash=True))
+@tokenizer_option
+@json_option
+@threads_option
+@click.option("--hidden", is_flag=True, help="Also count hidden files found in folders.")
+@quiet_option
+def count(
+    *,
+    paths: tuple[str, ...],
+    tokenizer: str | None,
+    as_json: bool,
+    threads: int | None,
+    hidden: bool,
+    quiet: bool,
+) -> None:
+    """Count the tokens of files, folders, globs, and standard input (-, or no path at all).
+
+    In folders, files that .gitignore excludes are left out, and so are binary ones (a NUL byte in the first 8
+    kB); a file that is named itself is always counted. Text is data: a special token's spelling in it is
+    ordinary text.
+    """
+    if not paths:
+        check_piped()
+    sources = Sources(paths, hidden=hidden)
+    progress = Progress(quiet=quiet)
+    loaded = load_tokenizer(tokenizer, quiet=quiet)
+    counted = []
+    for batch in _batches(sources.texts()):
+        counts = _count_batch(loaded, [text for _, text in batch], threads)
+        counted += [Counted(path, n, len(text)) for (path, text), n in zip(batch, counts, strict=True)]
+        progress.update(f"counted {len(counted):,} of {len(sources.files):,} files")
+    progress.clear()
+    for path, reason in sources.failed:
+        say(f"error: {path}: {reason}")
+    if sources.binary and not quiet:
+        say(f"left out {len(sources.binary):,} binary file{'s'[: len(sources.binary) > 1]}")
+    if as_json:
+        write_json(_report(counted, sources, describe_tokenizer(loaded, tokenizer)))
+    elif not paths:
+        click.echo(sum(line.n_tokens for line in counted))
+    else:
+        _print_lines(counted)
+    if sources.failed:
+        click.get_current_context().exit(1)
+
+
+def _batches(texts: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    batch, n_bytes = [], 0
+    for path, text in texts:
+        batch.append((path, text))
+        n_bytes += len(text)
+        if n_bytes >= BATCH_BYTES:
+            yield batch
+            batch, n_bytes = [], 0
+    if batch:
+        yield batch
+
+
+def _count_batch(tokenizer: "Tokenizer", texts: list[bytes], threads: int | None) -> list[int]:
+    if threads == 1 or sum(map(len, texts)) < SMALL_BYTES:
+        return [tokenizer.count(text) for text in texts]
+    counts: list[int] = tokenizer.count_batch(texts, threads=threads).tolist()
+    return counts
+
+
+def _print_lines(counted: list[Counted]) -> None:
+    total = Counted("total", sum(line.n_tokens for line in counted), 0)
+    lines = [*counted, total] if len(counted) > 1 else counted
+    width = len(str(total.n_tokens))
+    # As bytes, because a file name need not be valid text.
+    click.echo(b"".join(os.fsencode(f"{line.n_tokens:>{width}} {line.path}\n") for line in lines), nl=False)
+
+
+def _report(counted: list[Counted], sources: Sources, tokenizer: dict[str, object]) -> dict[str, object]:
+    """Everything the lines say, and more.
+
+    ``exact`` is False for the default tokenizer: its count is right for itself, and no model's own.
+    """
+    return {
+        "schema_version": JSON_SCHEMA_VERSION,
+        "tokenizer": tokenizer,
+        "exact": not tokenizer["default"],
+        "files": [
+            {"path": _as_text(line.path), "tokens": line.n_tokens, "bytes": line.n_bytes} for line in counted
+        ],
+        "total": {
+            "files": len(counted),
+            "tokens": sum(line.n_tokens for line in counted),
+            "bytes": sum(line.n_bytes for line in counted),
+        },
+        "binary": [_as_text(path) for path in sources.binary],
+        "failed": [{"path": _as_text(path), "error": reason} for path, reason in sources.failed],
+    }
+
+
+def _as_text(path: str) -> str:
+    # Bytes of a file name that are no UTF-8 would become lone surrogates, which JSON readers refuse.
+    return os.fsencode(path).decode("utf-8", "replace")

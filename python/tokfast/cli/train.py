@@ -1,0 +1,156 @@
+"""``tokfast train``: text to a tokenizer file."""
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+import click
+
+import tokfast
+from tokfast.cli._shared import Progress, check_piped, number, quiet_option, say, threads_option
+
+SUFFIXES = (".json", ".tiktoken")
+
+EPILOG = """
+\b
+Examples:
+  tokfast train corpus/ -n 32k -o tokenizer.json
+  tokfast train '**/*.md' -n 8k --pattern gpt2 --special '<|end|>' -o md.json
+  zcat dump.gz | tokfast train - -n 8k --unit line -o small.tiktoken
+
+The same text and options give the same file, whatever the number of threads.
+"""
+
+
+@click.command(epilog=EPILOG, short_help="Train a tokenizer on files.")
+@click.argument("paths", nargs=-1, type=click.Path(allow_dash=True))
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    metavar="FILE",
+    help="FILE.json, or FILE.tiktoken, which keeps the tokens only.",
+)
+@click.option(
+    "-n",
+    "--vocab-size",
+    required=True,
+    type=number,
+    help="Tokens in all, with the 256 bytes and the special tokens; 32k = 32,000, 32Ki = 32,768.",
+)
+@click.option(
+    "--pattern",
+    default="cl100k",
+    show_default=True,
+    metavar="NAME|REGEX",
+    help="How text is cut before merging: gpt2, cl100k, o200k, llama3, a regular expression, or none.",
+)
+@click.option("--special", multiple=True, metavar="TOKEN", help="A special token; may be given again.")
+@click.option(
+    "--min-frequency",
+    type=number,
+    default="1",
+    show_default=True,
+    help="Merge only pairs that occur this often.",
+)
+@click.option(
+    "--max-token-length",
+    type=number,
+    help="Make no token of this many bytes or more, other than pairs of single bytes.",
+)
+@click.option(
+    "--limit-alphabet", type=number, help="Merge only this many of the 256 bytes, the most frequent ones."
+)
+@click.option(
+    "--tie-break",
+    type=click.Choice(["huggingface", "bytes"]),
+    default="huggingface",
+    show_default=True,
+    help="Which of two equally frequent pairs goes first: by Hugging Face's byte order, or by raw bytes.",
+)
+@click.option(
+    "--unit",
+    type=click.Choice(["document", "line"]),
+    default="document",
+    show_default=True,
+    help="What is cut as one text: a whole file, or each of its lines.",
+)
+@threads_option
+@quiet_option
+def train(
+    *,
+    paths: tuple[str, ...],
+    out: str,
+    vocab_size: int,
+    pattern: str,
+    special: tuple[str, ...],
+    min_frequency: int,
+    max_token_length: int | None,
+    limit_alphabet: int | None,
+    tie_break: Literal["huggingface", "bytes"],
+    unit: Literal["document", "line"],
+    threads: int | None,
+    quiet: bool,
+) -> None:
+    """Train a byte-level BPE tokenizer on files, folders, globs, or standard input (-).
+
+    In folders, hidden files and those that .gitignore excludes are left out.
+    """
+    _check_out(Path(out))
+    progress = Progress(quiet=quiet)
+
+    def show(phase: str, done: int, total: int) -> None:
+        progress.update(_describe(phase, done, total))
+
+    tokenizer = tokfast.train(
+        _source(paths, unit),
+        vocab_size,
+        pattern=None if pattern == "none" else pattern,
+        special_tokens=list(special),
+        min_frequency=min_frequency,
+        max_token_length=max_token_length,
+        limit_alphabet=limit_alphabet,
+        tie_break=tie_break,
+        unit=unit,
+        threads=threads,
+        progress=show if progress.shown else None,
+    )
+    progress.clear()
+    tokenizer.save(out)
+    if tokenizer.vocab_size < vocab_size:
+        say(
+            f"the text gave {tokenizer.vocab_size:,} tokens of the {vocab_size:,} asked for: "
+            f"no pair is left that occurs {min_frequency:,} times or more"
+        )
+    if not quiet:
+        say(f"saved {out}: {tokenizer.vocab_size:,} tokens")
+
+
+def _source(paths: tuple[str, ...], unit: str) -> list[Path] | Iterable[bytes]:
+    if paths and "-" not in paths:
+        return [Path(path) for path in paths]  # a list of str could be meant as texts
+    if len(paths) > 1:
+        raise click.UsageError("standard input (-) cannot be mixed with files; train on either")
+    if not paths:
+        check_piped()
+    standard_input = sys.stdin.buffer
+    return standard_input if unit == "line" else [standard_input.read()]
+
+
+def _check_out(out: Path) -> None:
+    """Refuse before the work what would fail after it."""
+    if out.suffix not in SUFFIXES:
+        raise click.UsageError(f"--out {str(out)!r} must end in {' or '.join(SUFFIXES)}, which is the format")
+    if not out.parent.is_dir():
+        raise click.UsageError(f"--out {str(out)!r}: there is no folder {str(out.parent)!r}; make it first")
+    if out.is_dir() or not os.access(out.parent, os.W_OK):
+        raise click.UsageError(f"--out {str(out)!r} cannot be written")
+
+
+def _describe(phase: str, done: int, total: int) -> str:
+    share = f" ({100 * done / total:.0f}%)" if total else ""
+    if phase == "count":
+        return f"read {done / 1e6:,.0f} of {total / 1e6:,.0f} MB{share}"
+    return f"{done:,} of {total:,} merges{share}"

@@ -1,0 +1,131 @@
+//! Paths -> regular files, and bytes -> files that never stand half written.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// The files that `paths` name, each list sorted: a file is itself, a directory all files below it that `.gitignore`
+/// and the like do not exclude (hidden ones only if `hidden`), anything else is tried as a glob.
+pub fn expand(paths: &[PathBuf], hidden: bool) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            files.extend(walk(path, hidden, |_| true)?);
+        } else if path.exists() {
+            files.push(path.clone());
+        } else {
+            files.extend(glob(path, hidden)?);
+        }
+    }
+    Ok(files)
+}
+
+fn walk(directory: &Path, hidden: bool, keep: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in ignore::WalkBuilder::new(directory).hidden(!hidden).require_git(false).build() {
+        let entry = entry.map_err(|error| {
+            let message = error.to_string();
+            Error::Io {
+                path: directory.into(),
+                source: error.into_io_error().unwrap_or_else(|| std::io::Error::other(message)),
+            }
+        })?;
+        if entry.file_type().is_some_and(|kind| !kind.is_dir()) && entry.path().is_file() && keep(entry.path()) {
+            files.push(entry.into_path());
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn glob(pattern: &Path, hidden: bool) -> Result<Vec<PathBuf>> {
+    let missing = |reason: &str| Error::Io {
+        path: pattern.into(),
+        source: std::io::Error::new(std::io::ErrorKind::NotFound, reason.to_owned()),
+    };
+    let text = pattern.to_string_lossy();
+    let Some(first) = text.find(['*', '?', '[', '{']) else { return Err(missing("no such file or directory")) };
+    let matcher = globset::GlobBuilder::new(&text)
+        .literal_separator(true)
+        .build()
+        .map_err(|error| missing(&format!("no such file, and not a glob: {error}")))?
+        .compile_matcher();
+    // The directory part before the first wildcard is where the walk begins.
+    let root = text[..first].rfind(std::path::is_separator).map_or("", |end| &text[..=end]);
+    let (root, strip) = if root.is_empty() { (Path::new("."), true) } else { (Path::new(root), false) };
+    let mut files =
+        walk(root, hidden, |path| matcher.is_match(if strip { path.strip_prefix(".").unwrap_or(path) } else { path }))?;
+    if strip {
+        files = files.into_iter().map(|path| path.strip_prefix(".").map(Path::to_path_buf).unwrap_or(path)).collect();
+    }
+    if files.is_empty() { Err(missing("no file matches")) } else { Ok(files) }
+}
+
+/// Writes a file so that a crash leaves either the old content or the new: a temporary file beside it, flushed to the
+/// disk, then renamed over it, and the directory flushed.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        let mut builder = tempfile::Builder::new();
+        // Temporary files are private; the final one has the permissions of the file it replaces, or the usual ones.
+        #[cfg(unix)]
+        builder.permissions(match std::fs::metadata(path) {
+            Ok(metadata) => metadata.permissions(),
+            Err(_) => std::os::unix::fs::PermissionsExt::from_mode(0o666),
+        });
+        let mut file = builder.prefix(".tokfast-").tempfile_in(directory)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        #[cfg(unix)]
+        std::fs::File::open(directory)?.sync_all()?;
+        Ok(())
+    };
+    write().map_err(Error::io(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_globs_and_ignored_files() {
+        let root = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("a.txt", "a"),
+            ("sub/b.txt", "b"),
+            ("sub/c.md", "c"),
+            (".hidden", "h"),
+            ("skip.log", "l"),
+            (".gitignore", "*.log"),
+        ] {
+            let path = root.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let names = |paths: &[&str], hidden| -> Vec<String> {
+            let paths: Vec<PathBuf> = paths.iter().map(|path| root.path().join(path)).collect();
+            let found = expand(&paths, hidden).unwrap();
+            found.iter().map(|path| path.strip_prefix(root.path()).unwrap().to_string_lossy().into_owned()).collect()
+        };
+        assert_eq!(names(&[""], false), ["a.txt", "sub/b.txt", "sub/c.md"]);
+        assert_eq!(names(&[""], true), [".gitignore", ".hidden", "a.txt", "sub/b.txt", "sub/c.md"]);
+        assert_eq!(names(&["skip.log"], false), ["skip.log"], "named explicitly");
+        assert_eq!(names(&["**/*.txt"], false), ["a.txt", "sub/b.txt"]);
+        assert_eq!(names(&["*.txt"], false), ["a.txt"]);
+        assert!(matches!(expand(&[root.path().join("none")], false), Err(Error::Io { .. })));
+        assert!(matches!(expand(&[root.path().join("*.none")], false), Err(Error::Io { .. })));
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_content() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("file");
+        write_atomically(&path, b"old").unwrap();
+        write_atomically(&path, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert!(write_atomically(&root.path().join("no/such/file"), b"x").is_err());
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+}

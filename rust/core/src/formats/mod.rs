@@ -1,0 +1,198 @@
+//! Tokenizer files, in and out. One file a format; nothing else in the crate knows of any format.
+//!
+//! Invariant: what a reader does not support it refuses and names; it never approximates. A file of n bytes takes at
+//! most a few times n bytes of memory to read, or to refuse.
+
+mod tiktoken;
+mod tokenizer_json;
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::files::write_atomically;
+use crate::special::SpecialToken;
+use crate::tokenizer::Tokenizer;
+
+/// A file format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Hugging Face's `tokenizer.json`.
+    TokenizerJson,
+    /// tiktoken's ranks: tokens only, no pattern and no special tokens.
+    Tiktoken,
+}
+
+impl Format {
+    const ALL: [(&'static str, Self); 2] = [("tokenizer.json", Self::TokenizerJson), ("tiktoken", Self::Tiktoken)];
+
+    /// The format of this name.
+    pub fn from_name(name: &str) -> Result<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, format)| *format).ok_or_else(|| {
+            Error::TokenizerFile {
+                origin: name.into(),
+                reason: format!("is no format this library knows; pass one of: {}", Self::names()),
+            }
+        })
+    }
+
+    fn names() -> String {
+        Self::ALL.map(|(name, _)| name).join(", ")
+    }
+
+    /// The format that a path's ending stands for.
+    pub fn from_path(path: &Path) -> Result<Self> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("json") => Ok(Self::TokenizerJson),
+            Some("tiktoken") => Ok(Self::Tiktoken),
+            _ => Err(Error::TokenizerFile {
+                origin: path.display().to_string(),
+                reason: format!(
+                    "the ending says nothing of the format; use .json or .tiktoken, or pass format= one of: {}",
+                    Self::names()
+                ),
+            }),
+        }
+    }
+
+    /// The format of these bytes, by how they begin.
+    fn sniff(bytes: &[u8]) -> Option<Self> {
+        let first = bytes.iter().position(|byte| !byte.is_ascii_whitespace())?;
+        if bytes[first] == b'{' {
+            return Some(Self::TokenizerJson);
+        }
+        let line = bytes[first..].split(|&byte| byte == b'\n').next()?;
+        tiktoken::parse_line(line).is_ok().then_some(Self::Tiktoken)
+    }
+}
+
+/// What a file does not say about its tokenizer.
+#[derive(Debug, Clone, Default)]
+pub struct ReadOptions {
+    /// The pattern's name or regular expression, for formats that carry none.
+    pub pattern: Option<String>,
+    /// Special tokens, for formats that carry none.
+    pub special_tokens: Option<Vec<(String, u32)>>,
+}
+
+/// Reads a tokenizer from bytes; `origin` stands in messages, `None` as format: by how the bytes begin.
+pub fn read(bytes: &[u8], format: Option<Format>, origin: &str, options: &ReadOptions) -> Result<Tokenizer> {
+    let fault = |reason: String| Error::TokenizerFile { origin: origin.into(), reason };
+    let format = format.or_else(|| Format::sniff(bytes)).ok_or_else(|| {
+        fault(format!(
+            "is in no format this library knows ({}); if it is one of them, it is damaged at its beginning",
+            Format::names()
+        ))
+    })?;
+    match format {
+        Format::TokenizerJson => {
+            if options.pattern.is_some() || options.special_tokens.is_some() {
+                return Err(fault(
+                    "a tokenizer.json carries its pattern and special tokens; leave pattern= and special_tokens= out"
+                        .into(),
+                ));
+            }
+            tokenizer_json::read(bytes).map_err(|error| located(error, origin))
+        }
+        Format::Tiktoken => {
+            let pattern = options.pattern.as_deref().ok_or_else(|| {
+                fault("a .tiktoken file holds tokens only; pass pattern= (a name such as \"cl100k\" or a regular expression) and special_tokens=".into())
+            })?;
+            let specials = options.special_tokens.iter().flatten();
+            let specials = specials
+                .map(|(content, id)| SpecialToken { content: content.clone(), id: *id, special: true })
+                .collect();
+            tiktoken::read(bytes, pattern, specials).map_err(|error| located(error, origin))
+        }
+    }
+}
+
+/// What a format's reader found wrong: a fault of the file, still without its name, or any other error.
+enum Fault {
+    File(String),
+    Other(Error),
+}
+
+impl From<String> for Fault {
+    fn from(reason: String) -> Self {
+        Self::File(reason)
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+fn located(fault: Fault, origin: &str) -> Error {
+    match fault {
+        Fault::File(reason) => Error::TokenizerFile { origin: origin.into(), reason },
+        Fault::Other(error) => Error::TokenizerFile { origin: origin.into(), reason: error.to_string() },
+    }
+}
+
+/// Reads a tokenizer from a file.
+pub fn read_file(path: &Path, format: Option<Format>, options: &ReadOptions) -> Result<Tokenizer> {
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    read(&bytes, format, &path.display().to_string(), options)
+}
+
+/// The tokenizer as bytes of a format.
+pub fn write(tokenizer: &Tokenizer, format: Format) -> Result<Vec<u8>> {
+    match format {
+        Format::TokenizerJson => Ok(tokenizer_json::write(tokenizer)),
+        Format::Tiktoken => Ok(tiktoken::write(tokenizer)),
+    }
+}
+
+/// Writes a tokenizer to a file, atomically. `verify`: reads the bytes back first, and refuses where the format cannot
+/// hold this tokenizer.
+pub fn write_file(tokenizer: &Tokenizer, path: &Path, format: Option<Format>, verify: bool) -> Result<()> {
+    let format = format.map_or_else(|| Format::from_path(path), Ok)?;
+    let bytes = write(tokenizer, format)?;
+    if verify {
+        let specials = tokenizer.specials().tokens().iter().map(|token| (token.content.clone(), token.id)).collect();
+        let options = match format {
+            Format::TokenizerJson => ReadOptions::default(),
+            Format::Tiktoken => ReadOptions {
+                pattern: tokenizer.pretokenizer().pattern().map(Into::into),
+                special_tokens: Some(specials),
+            },
+        };
+        let origin = path.display().to_string();
+        let back = read(&bytes, Some(format), &origin, &options)?;
+        same_ids(tokenizer, &back).map_err(|reason| Error::TokenizerFile {
+            origin,
+            reason: format!("this format cannot hold this tokenizer: {reason}; save it as tokenizer.json, or pass verify=False to write it all the same"),
+        })?;
+    }
+    write_atomically(path, &bytes)
+}
+
+/// Whether both give the same ids: the same tokens, and merges that act alike.
+fn same_ids(a: &Tokenizer, b: &Tokenizer) -> Result<(), String> {
+    if a.model().is_complete() != b.model().is_complete() {
+        return Err("some tokens are reached by ranks only, not by merges".into());
+    }
+    if a.pretokenizer().pattern() != b.pretokenizer().pattern() {
+        return Err("the pattern is lost".into());
+    }
+    for id in 0..a.vocab_size().max(b.vocab_size()) as u32 {
+        if a.token_bytes(id) != b.token_bytes(id) {
+            return Err(format!("id {id} comes back with other bytes"));
+        }
+    }
+    if a.specials().tokens() != b.specials().tokens() {
+        return Err("the special tokens come back changed".into());
+    }
+    if a.template() != b.template() {
+        return Err("the ids that add_special_tokens adds are lost".into());
+    }
+    let pairs = |tokenizer: &Tokenizer| {
+        tokenizer.model().merges().iter().map(|merge| (merge.left, merge.right)).collect::<Vec<_>>()
+    };
+    if pairs(a) != pairs(b) {
+        return Err("the merges come back in another order".into());
+    }
+    Ok(())
+}

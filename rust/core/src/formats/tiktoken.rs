@@ -1,0 +1,50 @@
+//! `.tiktoken`: a line a token, `base64(bytes) SPACE rank`. The rank is the id and the order of merges at once.
+//!
+//! Source: tiktoken `load.py`.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Fault;
+use crate::model::Model;
+use crate::pretokenize::Pretokenizer;
+use crate::special::SpecialToken;
+use crate::tokenizer::Tokenizer;
+
+/// The token and the rank of one line.
+pub(super) fn parse_line(line: &[u8]) -> Result<(Vec<u8>, u32), String> {
+    let line = line.trim_ascii_end();
+    let space = memchr::memchr(b' ', line).ok_or("is not 'base64 SPACE rank'")?;
+    let token = STANDARD.decode(&line[..space]).map_err(|error| format!("its token is not base64: {error}"))?;
+    let rank = std::str::from_utf8(&line[space + 1..]).ok().and_then(|text| text.parse().ok());
+    let rank = rank.filter(|&rank| rank < u32::MAX - 1).ok_or_else(|| {
+        format!("its rank {:?} is not a number below 2^32 - 2", String::from_utf8_lossy(&line[space + 1..]))
+    })?;
+    Ok((token, rank))
+}
+
+pub(super) fn read(bytes: &[u8], pattern: &str, specials: Vec<SpecialToken>) -> Result<Tokenizer, Fault> {
+    let mut tokens = Vec::with_capacity(bytes.len() / 16);
+    for (number, line) in
+        bytes.split(|&byte| byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty())
+    {
+        tokens.push(parse_line(line).map_err(|reason| format!("line {} {reason}", number + 1))?);
+    }
+    let model = Model::from_ranks(&tokens)?;
+    Ok(Tokenizer::new(Pretokenizer::new(Some(pattern))?, model, specials, (Vec::new(), Vec::new()))?)
+}
+
+pub(super) fn write(tokenizer: &Tokenizer) -> Vec<u8> {
+    let model = tokenizer.model();
+    let mut text = String::with_capacity(model.len() * 16);
+    for id in 0..model.len() as u32 {
+        if let Some(token) = model.token(id) {
+            STANDARD.encode_string(token, &mut text);
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, " {id}");
+        }
+    }
+    text.into_bytes()
+}

@@ -1,0 +1,363 @@
+//! Token bytes, merges in order, and what encoding looks up in them.
+//!
+//! A model is made from tokens with ids and merges in rank order (Hugging Face), or from tokens with ranks alone
+//! (tiktoken). In the second case two neighbours merge when their *joined bytes* are a token, and the smaller rank
+//! goes first; the merges are found by running exactly that on each token's own bytes with the ranks below its own.
+//! If every token ends in two parts, these two are the only pair that ever stands for it: the part of a text that
+//! becomes the token has been merged on its own up to then, as nothing reached across its borders. Then one merge a
+//! token says all. If some token does not, every way to split every token is listed, which is the rule itself.
+//!
+//! Invariants: all 256 single bytes are tokens; ids are below `u32::MAX`; `whole` is set only for tokens that their
+//! own bytes encode to, so that looking a piece up first changes nothing (or where the model says so: `ignore_merges`).
+
+use crate::error::Result;
+use crate::table::{ByteTable, PairTable, pair};
+
+/// One merge: two tokens and the token they make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Merge {
+    /// The id of the left token.
+    pub left: u32,
+    /// The id of the right token.
+    pub right: u32,
+    /// The id of the joined token.
+    pub product: u32,
+}
+
+/// What a pair of neighbours does when it is merged. Rank first: the smaller one goes first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Step {
+    pub(crate) rank: u32,
+    pub(crate) product: u32,
+}
+
+/// The vocabulary and the merges of a byte-level BPE tokenizer.
+#[derive(Debug, Clone)]
+pub struct Model {
+    bytes: Vec<u8>,
+    /// Where the bytes of each id lie; empty where no token has the id.
+    spans: Vec<(u32, u32)>,
+    merges: Vec<Merge>,
+    steps: PairTable<Step>,
+    byte_ids: [u32; 256],
+    /// Id of every token's bytes, and whether a piece that equals it is this token.
+    ids: ByteTable<(u32, bool)>,
+    ignore_merges: bool,
+    /// Whether `steps` holds no more than `merges`.
+    complete: bool,
+}
+
+/// The reason why tokens and merges make no model.
+type Fault = String;
+
+fn shown(bytes: &[u8]) -> String {
+    format!("{:?}", String::from_utf8_lossy(bytes))
+}
+
+impl Model {
+    /// From tokens with their ids and merges in rank order. `ignore_merges`: a piece that is a token is that token,
+    /// whatever the merges say.
+    pub fn from_merges<B: AsRef<[u8]>>(
+        tokens: &[(B, u32)],
+        merges: Vec<(u32, u32)>,
+        ignore_merges: bool,
+    ) -> Result<Self, Fault> {
+        let mut model = Self::from_tokens(tokens)?;
+        model.ignore_merges = ignore_merges;
+        let mut listed = Vec::with_capacity(merges.len());
+        let mut joined = Vec::new();
+        for (rank, (left, right)) in merges.into_iter().enumerate() {
+            joined.clear();
+            for id in [left, right] {
+                let part = model.token(id).ok_or_else(|| format!("merge {rank} names id {id}, which no token has"))?;
+                joined.extend_from_slice(part);
+            }
+            let (product, _) = model
+                .ids
+                .get(&joined, 0, joined.len())
+                .ok_or_else(|| format!("merge {rank} makes {}, which is not in the vocabulary", shown(&joined)))?;
+            listed.push(Merge { left, right, product });
+        }
+        model.steps = PairTable::with_capacity(listed.len());
+        for (rank, merge) in listed.iter().enumerate() {
+            // A pair that is listed twice keeps its last rank, as in Hugging Face.
+            *model.steps.entry(pair(merge.left, merge.right)) = Step { rank: rank as u32, product: merge.product };
+        }
+        model.merges = listed;
+        model.mark_whole();
+        Ok(model)
+    }
+
+    /// From tokens with ranks, which are their ids (tiktoken).
+    pub fn from_ranks<B: AsRef<[u8]>>(tokens: &[(B, u32)]) -> Result<Self, Fault> {
+        let mut model = Self::from_tokens(tokens)?;
+        // tiktoken looks a piece up before it merges.
+        model.ignore_merges = true;
+        let mut derived = Vec::with_capacity(tokens.len());
+        let mut proper = true;
+        for id in 0..model.spans.len() as u32 {
+            let (start, end) = model.spans[id as usize];
+            if end - start < 2 {
+                continue;
+            }
+            match model.two_parts(id) {
+                Some((left, right)) => {
+                    // The rank is the id, so ranks and products are in one order.
+                    *model.steps.entry(pair(left, right)) = Step { rank: id, product: id };
+                    derived.push(Merge { left, right, product: id });
+                }
+                None => proper = false,
+            }
+        }
+        if !proper {
+            model.complete = false;
+            model.list_every_split();
+        }
+        model.merges = derived;
+        model.mark_whole();
+        Ok(model)
+    }
+
+    fn from_tokens<B: AsRef<[u8]>>(tokens: &[(B, u32)]) -> Result<Self, Fault> {
+        let greatest = tokens.iter().map(|token| token.1).max().unwrap_or(0) as usize;
+        // Ids index arrays: a file of a few bytes must not ask for gigabytes.
+        if greatest > tokens.len() * 4 + 100_000 {
+            return Err(format!(
+                "the greatest id is {greatest}, but there are only {} tokens; ids must be nearly dense",
+                tokens.len()
+            ));
+        }
+        let mut model = Self {
+            bytes: Vec::with_capacity(tokens.iter().map(|token| token.0.as_ref().len()).sum()),
+            spans: vec![(0, 0); greatest + 1],
+            merges: Vec::new(),
+            steps: PairTable::with_capacity(tokens.len()),
+            byte_ids: [u32::MAX; 256],
+            ids: ByteTable::with_capacity(tokens.len()),
+            ignore_merges: false,
+            complete: true,
+        };
+        for (bytes, id) in tokens {
+            let bytes = bytes.as_ref();
+            if bytes.is_empty() {
+                return Err(format!("the token with id {id} has no bytes"));
+            }
+            let span = &mut model.spans[*id as usize];
+            if span.1 != 0 {
+                return Err(format!("id {id} is given to two tokens, the second is {}", shown(bytes)));
+            }
+            let start = model.bytes.len();
+            model.bytes.extend_from_slice(bytes);
+            let end = u32::try_from(model.bytes.len()).map_err(|_| "the tokens have more than 4 GiB".to_owned())?;
+            *span = (start as u32, end);
+            let before = model.ids.len();
+            let entry = model.ids.entry(&model.bytes, start, end as usize);
+            let other = std::mem::replace(entry, (*id, false)).0;
+            if model.ids.len() == before {
+                return Err(format!("the token {} has two ids, {other} and {id}", shown(bytes)));
+            }
+            if let [byte] = bytes {
+                model.byte_ids[*byte as usize] = *id;
+            }
+        }
+        if let Some(byte) = model.byte_ids.iter().position(|&id| id == u32::MAX) {
+            return Err(format!(
+                "the single byte 0x{byte:02X} is not in the vocabulary; a byte-level BPE vocabulary holds all 256 single bytes"
+            ));
+        }
+        Ok(model)
+    }
+
+    /// The two parts that a token's bytes merge to under the steps known so far.
+    fn two_parts(&self, id: u32) -> Option<(u32, u32)> {
+        let mut parts: Vec<u32> = self.token(id)?.iter().map(|&byte| self.byte_ids[byte as usize]).collect();
+        while parts.len() > 2 {
+            let best = parts
+                .windows(2)
+                .enumerate()
+                .filter_map(|(at, two)| self.step(two[0], two[1]).map(|step| (step, at)))
+                .min();
+            let (step, at) = best?;
+            parts[at] = step.product;
+            parts.remove(at + 1);
+        }
+        match parts[..] {
+            [left, right] => Some((left, right)),
+            _ => None,
+        }
+    }
+
+    fn list_every_split(&mut self) {
+        self.steps = PairTable::with_capacity(self.spans.len() * 4);
+        for id in 0..self.spans.len() as u32 {
+            let (start, end) = (self.spans[id as usize].0 as usize, self.spans[id as usize].1 as usize);
+            for middle in start + 1..end {
+                let left = self.ids.get(&self.bytes, start, middle);
+                let right = self.ids.get(&self.bytes, middle, end);
+                if let (Some((left, _)), Some((right, _))) = (left, right) {
+                    *self.steps.entry(pair(left, right)) = Step { rank: id, product: id };
+                }
+            }
+        }
+    }
+
+    /// Finds which tokens their own bytes encode to.
+    fn mark_whole(&mut self) {
+        let mut parts = Vec::new();
+        for id in 0..self.spans.len() as u32 {
+            let (start, end) = (self.spans[id as usize].0 as usize, self.spans[id as usize].1 as usize);
+            if end == 0 {
+                continue;
+            }
+            let whole = self.ignore_merges || {
+                parts.clear();
+                crate::model::merge_all(self, &self.bytes[start..end], &mut parts);
+                parts == [id]
+            };
+            *self.ids.entry(&self.bytes, start, end) = (id, whole);
+        }
+    }
+
+    /// The bytes of a token.
+    #[inline]
+    #[must_use]
+    pub fn token(&self, id: u32) -> Option<&[u8]> {
+        let &(start, end) = self.spans.get(id as usize)?;
+        (end != 0).then(|| &self.bytes[start as usize..end as usize])
+    }
+
+    /// The id of a token's bytes.
+    #[must_use]
+    pub fn id(&self, bytes: &[u8]) -> Option<u32> {
+        if bytes.is_empty() { None } else { self.ids.get(bytes, 0, bytes.len()).map(|(id, _)| id) }
+    }
+
+    /// The id of `text[start..end]` if that piece is one token.
+    #[inline]
+    pub(crate) fn whole(&self, text: &[u8], start: usize, end: usize) -> Option<u32> {
+        self.ids.get(text, start, end).and_then(|(id, whole)| whole.then_some(id))
+    }
+
+    /// What two neighbours become.
+    #[inline]
+    pub(crate) fn step(&self, left: u32, right: u32) -> Option<Step> {
+        self.steps.get(pair(left, right))
+    }
+
+    /// The id of a single byte.
+    #[inline]
+    pub(crate) fn byte_id(&self, byte: u8) -> u32 {
+        self.byte_ids[byte as usize]
+    }
+
+    /// One more than the greatest id.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// A model always has its 256 single bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// The merges in rank order.
+    #[must_use]
+    pub fn merges(&self) -> &[Merge] {
+        &self.merges
+    }
+
+    /// Whether the merges say all: not so for ranks some of whose tokens their own bytes do not merge to.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Whether a piece that is a token is that token, whatever the merges say.
+    #[must_use]
+    pub fn ignores_merges(&self) -> bool {
+        self.ignore_merges
+    }
+}
+
+/// Merges a whole piece, the textbook way: the pair of the smallest rank, the leftmost of several, until none is left.
+///
+/// Quadratic in the length of the piece: for tokens and for tests.
+pub(crate) fn merge_all(model: &Model, piece: &[u8], parts: &mut Vec<u32>) {
+    parts.extend(piece.iter().map(|&byte| model.byte_id(byte)));
+    while let Some((step, at)) = parts
+        .windows(2)
+        .enumerate()
+        .filter_map(|(at, two)| model.step(two[0], two[1]).map(|step| (step, at)))
+        .min_by_key(|(step, at)| (step.rank, *at))
+    {
+        parts[at] = step.product;
+        parts.remove(at + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes_and(words: &[&str]) -> Vec<(Vec<u8>, u32)> {
+        let bytes = (0..=255u8).map(|byte| (vec![byte], u32::from(byte)));
+        bytes
+            .chain(words.iter().enumerate().map(|(index, word)| (word.as_bytes().to_vec(), 256 + index as u32)))
+            .collect()
+    }
+
+    fn encode(model: &Model, piece: &str) -> Vec<u32> {
+        let mut parts = Vec::new();
+        merge_all(model, piece.as_bytes(), &mut parts);
+        parts
+    }
+
+    #[test]
+    fn ranks_give_their_merges() {
+        let model = Model::from_ranks(&bytes_and(&["ab", "abc", "bc"])).unwrap();
+        assert_eq!(
+            model.merges().iter().map(|m| (m.left, m.right)).collect::<Vec<_>>(),
+            [(97, 98), (256, 99), (98, 99)]
+        );
+        assert_eq!(encode(&model, "abcbc"), [257, 258]);
+    }
+
+    #[test]
+    fn a_token_that_no_merges_reach_keeps_the_rule_of_joined_bytes() {
+        // "abcd" has the parts "ab", "c", "d" under smaller ranks: three, not two.
+        let model = Model::from_ranks(&bytes_and(&["ab", "abcd", "cd", "xcd"])).unwrap();
+        assert_eq!(model.merges().len(), 3);
+        assert_eq!(encode(&model, "abcd"), [257], "'cd' is made after 'ab', then both join");
+        assert_eq!(model.whole(b"abcd", 0, 4), Some(257));
+        assert_eq!(encode(&model, "xcd"), [259]);
+    }
+
+    #[test]
+    fn whole_tokens_are_those_their_bytes_encode_to() {
+        // "bc" is merged before "ab", so "abc" is never "ab" + "c".
+        let tokens = bytes_and(&["bc", "ab", "abc"]);
+        let model = Model::from_merges(&tokens, vec![(98, 99), (97, 98), (257, 99)], false).unwrap();
+        assert_eq!((model.whole(b"abc", 0, 3), model.whole(b"ab", 0, 2)), (None, Some(257)));
+        let model = Model::from_merges(&tokens, vec![(98, 99), (97, 98), (257, 99)], true).unwrap();
+        assert_eq!(model.whole(b"abc", 0, 3), Some(258));
+    }
+
+    #[test]
+    fn faulty_vocabularies_are_named() {
+        let fault =
+            |tokens: &[(Vec<u8>, u32)], merges: Vec<(u32, u32)>| Model::from_merges(tokens, merges, false).unwrap_err();
+        assert!(fault(&bytes_and(&[])[1..], vec![]).contains("0x00 is not in the vocabulary"));
+        assert!(fault(&bytes_and(&["ab", "ab"]), vec![]).contains("\"ab\" has two ids, 256 and 257"));
+        assert!(fault(&bytes_and(&["ab"]), vec![(97, 99)]).contains("makes \"ac\""));
+        assert!(fault(&bytes_and(&["ab"]), vec![(97, 999)]).contains("id 999"));
+        assert!(
+            fault(&[bytes_and(&[]), vec![(b"ab".to_vec(), u32::MAX - 1)]].concat(), vec![]).contains("greatest id")
+        );
+        assert!(
+            fault(&[bytes_and(&[]), vec![(b"ab".to_vec(), 5)]].concat(), vec![])
+                .contains("id 5 is given to two tokens")
+        );
+    }
+}

@@ -1,0 +1,264 @@
+//! Bytes -> pieces ("pretokens"), inside which merges happen.
+//!
+//! A [`Pretokenizer`] is a named scheme, any regular expression, or nothing. Callers see one interface, so a faster
+//! kernel takes a scheme's place here and nowhere else.
+//!
+//! Invariants: pieces are never empty and join to the text, whatever its bytes; a byte that is no valid UTF-8 counts
+//! as one character that is neither letter, number nor white space (as U+FFFD is). [`Pretokenizer::is_cut`] is true
+//! only where a piece begins whatever stands around the two bytes it looks at, so that texts may be cut there and
+//! their parts be worked on apart.
+
+mod class;
+mod regex;
+mod scan;
+mod scheme;
+
+pub use class::UNICODE_VERSION;
+
+use crate::error::Result;
+use regex::GeneralRegex;
+use scheme::Scheme;
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Whole,
+    Scheme(&'static Scheme),
+    Regex(Box<GeneralRegex>),
+}
+
+/// Cuts text into pieces.
+///
+/// # Example: the pieces of a sentence
+/// ```
+/// let pretokenizer = tokfast::pretokenize::Pretokenizer::new(Some("gpt2"))?;
+/// let text = b"Don't panic 42!";
+/// let mut pieces = Vec::new();
+/// pretokenizer.split(text, |start, end| {
+///     pieces.push(std::str::from_utf8(&text[start..end]).unwrap());
+///     Ok(())
+/// })?;
+/// assert_eq!(pieces, ["Don", "'t", " panic", " 42", "!"]);
+/// # Ok::<(), tokfast::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Pretokenizer {
+    kind: Kind,
+}
+
+/// The names of the schemes.
+pub fn scheme_names() -> impl Iterator<Item = &'static str> {
+    scheme::SCHEMES.iter().map(|scheme| scheme.name)
+}
+
+impl Pretokenizer {
+    /// A scheme by its name or its regular expression, any other regular expression, or `None` for no cuts at all.
+    pub fn new(name_or_pattern: Option<&str>) -> Result<Self> {
+        let kind = match name_or_pattern {
+            None => Kind::Whole,
+            Some(text) => match scheme::find(text) {
+                Some(scheme) => Kind::Scheme(scheme),
+                None => Kind::Regex(Box::new(GeneralRegex::new(text)?)),
+            },
+        };
+        Ok(Self { kind })
+    }
+
+    /// The regular expression, if there is one.
+    #[must_use]
+    pub fn pattern(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Whole => None,
+            Kind::Scheme(scheme) => Some(scheme.pattern),
+            Kind::Regex(regex) => Some(regex.pattern()),
+        }
+    }
+
+    /// Calls `piece(start, end)` for every piece of `text`, in order.
+    #[inline]
+    pub fn split(&self, text: &[u8], mut piece: impl FnMut(usize, usize) -> Result<()>) -> Result<()> {
+        match &self.kind {
+            Kind::Whole if text.is_empty() => Ok(()),
+            Kind::Whole => piece(0, text.len()),
+            Kind::Scheme(scheme) => scheme.split(text, piece),
+            Kind::Regex(regex) => match std::str::from_utf8(text) {
+                Ok(valid) => regex.split(valid, piece),
+                Err(_) => split_invalid(regex, text, piece),
+            },
+        }
+    }
+
+    /// Whether a piece begins at `text[at]` whatever stands before `at - 1` and after `at`.
+    ///
+    /// - Every scheme: a space after a visible ASCII character. White space begins there, and a piece that holds white
+    ///   space inside holds nothing else but one character before a word.
+    /// - Every scheme that cuts after line breaks: a character that is not white space after a line feed.
+    #[inline]
+    #[must_use]
+    pub fn is_cut(&self, text: &[u8], at: usize) -> bool {
+        let Kind::Scheme(scheme) = self.kind else { return false };
+        let (Some(&before), Some(&after)) = (at.checked_sub(1).and_then(|at| text.get(at)), text.get(at)) else {
+            return false;
+        };
+        (after == b' ' && before.is_ascii_graphic())
+            || (scheme.newlines
+                && before == b'\n'
+                && (after.is_ascii_alphanumeric() || (after >= 0xC4 && !(0xE1..=0xE3).contains(&after))))
+    }
+}
+
+/// Cuts text with invalid bytes as if each were U+FFFD, and maps the cuts back.
+fn split_invalid(regex: &GeneralRegex, text: &[u8], mut piece: impl FnMut(usize, usize) -> Result<()>) -> Result<()> {
+    let mut stand_in = String::with_capacity(text.len() + text.len() / 8);
+    // For each character: where it begins in the stand-in and in the text, only where the distance changes.
+    let mut jumps = vec![(0, 0)];
+    let mut at = 0;
+    for chunk in text.utf8_chunks() {
+        stand_in.push_str(chunk.valid());
+        at += chunk.valid().len();
+        for _ in chunk.invalid() {
+            stand_in.push(char::REPLACEMENT_CHARACTER);
+            at += 1;
+            jumps.push((stand_in.len(), at));
+        }
+    }
+    let mut jump = 0;
+    let mut back = |position: usize| {
+        while jumps.get(jump + 1).is_some_and(|next| next.0 <= position) {
+            jump += 1;
+        }
+        jumps[jump].1 + (position - jumps[jump].0)
+    };
+    let mut start = 0;
+    regex.split(&stand_in, |_, end| {
+        let end = back(end);
+        piece(std::mem::replace(&mut start, end), end)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::sync::LazyLock;
+
+    /// Every scheme with its expression and each other spelling of it, through the general engine.
+    static TWINS: LazyLock<Vec<(Pretokenizer, Pretokenizer)>> = LazyLock::new(|| {
+        let mut twins = Vec::new();
+        for scheme in &scheme::SCHEMES {
+            for pattern in std::iter::once(&scheme.pattern).chain(scheme.spellings) {
+                let general = Kind::Regex(Box::new(GeneralRegex::new(pattern).unwrap()));
+                twins.push((Pretokenizer { kind: Kind::Scheme(scheme) }, Pretokenizer { kind: general }));
+            }
+        }
+        twins
+    });
+
+    fn pieces(pretokenizer: &Pretokenizer, text: &[u8]) -> Vec<Vec<u8>> {
+        let mut pieces = Vec::new();
+        pretokenizer
+            .split(text, |start, end| {
+                pieces.push(text[start..end].to_vec());
+                Ok(())
+            })
+            .unwrap();
+        pieces
+    }
+
+    /// Fragments that meet every branch of the grammar.
+    const FRAGMENTS: [&str; 44] = [
+        "a",
+        "Z",
+        "don",
+        "'s",
+        "'S",
+        "'\u{17F}",
+        "'ll",
+        "'LL",
+        "'lL",
+        "'v",
+        "'ve",
+        "'",
+        " ",
+        "  ",
+        "\t",
+        "\n",
+        "\r\n",
+        "\r",
+        "\u{A0}",
+        "\u{3000}",
+        "\u{2028}",
+        "1",
+        "12",
+        "345",
+        "\u{0663}",
+        "\u{2167}",
+        "!",
+        "?!",
+        "/",
+        "//",
+        "_",
+        "\u{301}",
+        "\u{94D}",
+        "\u{4E2D}\u{6587}",
+        "\u{1C5}",
+        "\u{2B0}",
+        "\u{DF}",
+        "\u{401}\u{436}",
+        "\u{1F468}\u{200D}\u{1F469}",
+        "\u{FE0F}",
+        "\0",
+        "\u{FEFF}",
+        "\u{AA}",
+        "\u{10FFFF}",
+    ];
+
+    fn texts() -> impl Strategy<Value = String> {
+        prop::collection::vec(prop::sample::select(&FRAGMENTS[..]), 0..14).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn every_scheme_equals_its_regular_expression(text in texts()) {
+            for (fast, general) in TWINS.iter() {
+                prop_assert_eq!(pieces(fast, text.as_bytes()), pieces(general, text.as_bytes()), "{:?}", general);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_cut_as_if_invalid_ones_were_replaced(bytes in prop::collection::vec(any::<u8>(), 0..40), text in texts()) {
+            let mixed = [text.as_bytes(), &bytes, text.as_bytes()].concat();
+            for (fast, general) in TWINS.iter() {
+                let fast = pieces(fast, &mixed);
+                prop_assert_eq!(fast.concat(), &mixed[..]);
+                prop_assert_eq!(fast, pieces(general, &mixed), "{:?}", general);
+            }
+        }
+
+        #[test]
+        fn a_cut_changes_nothing(text in texts()) {
+            for scheme in &scheme::SCHEMES {
+                let pretokenizer = Pretokenizer { kind: Kind::Scheme(scheme) };
+                let text = text.as_bytes();
+                let whole = pieces(&pretokenizer, text);
+                for at in (0..text.len()).filter(|&at| pretokenizer.is_cut(text, at)) {
+                    prop_assert_eq!(&[pieces(&pretokenizer, &text[..at]), pieces(&pretokenizer, &text[at..])].concat(), &whole, "{} {}", scheme.name, at);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn text_between_matches_is_kept() {
+        let pretokenizer = Pretokenizer::new(Some(r"\d+")).unwrap();
+        assert_eq!(pieces(&pretokenizer, b"ab12cd\xFF3"), [&b"ab"[..], b"12", b"cd\xFF", b"3"]);
+        assert_eq!(pieces(&Pretokenizer::new(None).unwrap(), b"ab 12"), [b"ab 12"]);
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused() {
+        let message = Pretokenizer::new(Some("(")).unwrap_err().to_string();
+        assert!(message.contains("not a scheme name (gpt2, cl100k"), "{message}");
+    }
+}

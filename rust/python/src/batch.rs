@@ -1,0 +1,66 @@
+//! `tokfast.TokenBatch`.
+
+use numpy::{IntoPyArray, PyArray1, PyArrayMethods, PyUntypedArrayMethods};
+use pyo3::exceptions::PyIndexError;
+use pyo3::prelude::*;
+use pyo3::types::PySlice;
+use tokfast::Batch;
+
+/// The ids of many texts: one flat array, and where each text begins.
+///
+/// ``batch[i]`` is a view of the ids of text ``i``; ``len(batch)`` and iteration work as for a list.
+#[pyclass(module = "tokfast", frozen)]
+pub(crate) struct TokenBatch {
+    ids: Py<PyArray1<u32>>,
+    offsets: Py<PyArray1<i64>>,
+}
+
+impl TokenBatch {
+    pub(crate) fn new(py: Python<'_>, batch: Batch) -> Self {
+        Self { ids: batch.ids.into_pyarray(py).unbind(), offsets: batch.offsets.into_pyarray(py).unbind() }
+    }
+
+    fn row<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyAny>> {
+        let offsets = self.offsets.bind(py).readonly();
+        let bound =
+            |at: usize| offsets.get(at).copied().ok_or_else(|| PyIndexError::new_err("the offsets were changed"));
+        self.ids.bind(py).get_item(PySlice::new(py, bound(index)? as isize, bound(index + 1)? as isize, 1))
+    }
+}
+
+#[pymethods]
+impl TokenBatch {
+    /// All ids, flat.
+    #[getter]
+    fn ids(&self, py: Python<'_>) -> Py<PyArray1<u32>> {
+        self.ids.clone_ref(py)
+    }
+
+    /// Where each text begins in `ids`; one more entry than texts.
+    #[getter]
+    fn offsets(&self, py: Python<'_>) -> Py<PyArray1<i64>> {
+        self.offsets.clone_ref(py)
+    }
+
+    /// The ids as a list of lists.
+    fn to_list(&self, py: Python<'_>) -> PyResult<Vec<Vec<u32>>> {
+        (0..self.__len__(py)).map(|index| self.row(py, index)?.extract()).collect()
+    }
+
+    fn __len__(&self, py: Python<'_>) -> usize {
+        self.offsets.bind(py).len() - 1
+    }
+
+    fn __getitem__<'py>(&self, py: Python<'py>, index: isize) -> PyResult<Bound<'py, PyAny>> {
+        let len = self.__len__(py);
+        let at = if index < 0 { index + len as isize } else { index };
+        match usize::try_from(at).ok().filter(|&at| at < len) {
+            Some(at) => self.row(py, at),
+            None => Err(PyIndexError::new_err(format!("text {index} is asked for, but the batch has {len}"))),
+        }
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        format!("<tokfast.TokenBatch: {} texts, {} ids>", self.__len__(py), self.ids.bind(py).len())
+    }
+}

@@ -1,0 +1,133 @@
+//! Python objects -> what the core takes.
+
+use numpy::PyReadonlyArray1;
+use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use tokfast::{Error, Which};
+
+use crate::error::to_py;
+
+/// The UTF-8 of a `str`, or the bytes of a `bytes`, without a copy.
+pub(crate) fn text<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
+    if let Ok(text) = object.cast::<PyString>() {
+        return text.to_str().map(str::as_bytes).map_err(|error| surrogate(object.py(), error));
+    }
+    if let Ok(bytes) = object.cast::<PyBytes>() {
+        return Ok(bytes.as_bytes());
+    }
+    Err(PyTypeError::new_err(format!("text must be str or bytes, not {}", object.get_type().name()?)))
+}
+
+/// A lone surrogate is no character: says what to do about it.
+fn surrogate(py: Python<'_>, error: PyErr) -> PyErr {
+    if error.is_instance_of::<PyUnicodeEncodeError>(py) {
+        let reason = "a lone surrogate is no character and has no UTF-8; replace it with text.encode('utf-8', 'replace'), or keep it as bytes with text.encode('utf-8', 'surrogatepass')";
+        // The exception stays what it was, only its reason says more.
+        let _ = error.value(py).setattr("reason", reason);
+    }
+    error
+}
+
+/// The items of a sequence of texts. The list keeps them alive while the core reads them.
+pub(crate) fn items<'py>(texts: &Bound<'py, PyAny>, name: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    if texts.is_instance_of::<PyString>() || texts.is_instance_of::<PyBytes>() {
+        return Err(PyTypeError::new_err(format!("{name} is one {}; pass a list of them", texts.get_type().name()?)));
+    }
+    texts.try_iter()?.collect()
+}
+
+/// `allowed_special` or `disallowed_special`: nothing, `"all"`, or names.
+#[derive(Debug, Default)]
+pub(crate) enum Special {
+    #[default]
+    None,
+    All,
+    These(Vec<String>),
+}
+
+impl Special {
+    pub(crate) fn new(object: Option<&Bound<'_, PyAny>>, name: &str) -> PyResult<Self> {
+        let Some(object) = object else { return Ok(Self::None) };
+        if let Ok(text) = object.cast::<PyString>() {
+            return if text.to_str()? == "all" {
+                Ok(Self::All)
+            } else {
+                Err(PyValueError::new_err(format!(
+                    "{name} is the str {:?}; pass a set of special tokens, or \"all\"",
+                    text.to_str()?
+                )))
+            };
+        }
+        let names: Vec<String> = object.try_iter()?.map(|item| item?.extract()).collect::<PyResult<_>>()?;
+        Ok(if names.is_empty() { Self::None } else { Self::These(names) })
+    }
+
+    pub(crate) fn which(&self) -> Which<'_> {
+        match self {
+            Self::None => Which::None,
+            Self::All => Which::All,
+            Self::These(names) => Which::These(names),
+        }
+    }
+}
+
+fn id_error(id: i128, position: usize, vocab_size: usize) -> PyErr {
+    to_py(Error::TokenId { id, position, vocab_size })
+}
+
+/// Ids from a list, a tuple, a numpy array of integers, or anything that iterates over them.
+pub(crate) fn ids(object: &Bound<'_, PyAny>, vocab_size: usize) -> PyResult<Vec<u32>> {
+    let checked = |position: usize, id: i128| u32::try_from(id).map_err(|_| id_error(id, position, vocab_size));
+    // Lists first: asking for an array would import numpy.
+    if !(object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>()) && object.hasattr("dtype")? {
+        if let Ok(array) = object.extract::<PyReadonlyArray1<'_, u32>>() {
+            return Ok(array.as_array().to_vec());
+        }
+        let kind: String = object.getattr("dtype")?.getattr("kind")?.extract()?;
+        if object.getattr("ndim")?.extract::<usize>()? != 1 || !(kind == "i" || kind == "u") {
+            return Err(PyTypeError::new_err(format!(
+                "ids must be a one-dimensional array of integers, not {} of shape {}",
+                object.getattr("dtype")?,
+                object.getattr("shape")?
+            )));
+        }
+        let wide = object.call_method1("astype", ("int64",))?.extract::<PyReadonlyArray1<'_, i64>>()?;
+        return wide.as_array().iter().enumerate().map(|(position, &id)| checked(position, i128::from(id))).collect();
+    }
+    if object.is_instance_of::<PyString>() {
+        return Err(PyTypeError::new_err("ids must be integers, not a str; to turn text into ids, use encode"));
+    }
+    object
+        .try_iter()?
+        .enumerate()
+        .map(|(position, item)| {
+            let item = item?;
+            if let Ok(id) = item.extract::<u32>() {
+                return Ok(id);
+            }
+            let id: i128 = item.extract().map_err(|_| {
+                let name = item.get_type().name().map(|name| name.to_string()).unwrap_or_default();
+                PyTypeError::new_err(format!("ids must be integers; the one at position {position} is {name}"))
+            })?;
+            Err(id_error(id, position, vocab_size))
+        })
+        .collect()
+}
+
+/// `threads=`: a positive number, or none for the default.
+pub(crate) fn threads(threads: Option<usize>) -> PyResult<usize> {
+    match threads {
+        None => Ok(tokfast::threads::default_threads()),
+        Some(0) => Err(PyValueError::new_err("threads is 0; pass 1 or more, or None for one a processor")),
+        Some(threads) => Ok(threads),
+    }
+}
+
+/// Bytes -> str as `bytes.decode("utf-8", errors)` does it.
+pub(crate) fn decoded<'py>(py: Python<'py>, bytes: &[u8], errors: &str) -> PyResult<Bound<'py, PyAny>> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(PyString::new(py, text).into_any()),
+        Err(_) => PyBytes::new(py, bytes).call_method1("decode", ("utf-8", errors)),
+    }
+}

@@ -1,0 +1,73 @@
+//! The Python module `tokfast._tokfast`: converts, releases the GIL, calls one core function, converts back.
+//!
+//! Nothing about tokenizers is decided here. Descriptions for users stand in the stub `_tokfast.pyi`.
+
+// PyO3 hands arguments over by value, and its macros make items that no doc comment reaches.
+#![allow(clippy::needless_pass_by_value, clippy::too_many_arguments, missing_docs)]
+
+mod batch;
+mod convert;
+mod error;
+mod tokenizer;
+mod words;
+
+use pyo3::prelude::*;
+
+/// The compiled half of tokfast.
+#[pymodule(gil_used = false)]
+mod _tokfast {
+    use std::path::PathBuf;
+
+    use pyo3::prelude::*;
+    use pyo3::types::PyBytes;
+    use tokfast::Pretokenizer;
+
+    #[pymodule_export]
+    use crate::batch::TokenBatch;
+    #[pymodule_export]
+    use crate::tokenizer::{PyTokenizer, unpickle};
+    #[pymodule_export]
+    use crate::words::{PyWordCounter, PyWordCounts, train_words};
+
+    use crate::convert;
+    use crate::error::{run, to_py};
+
+    /// The pieces of a text.
+    #[pyfunction]
+    fn split<'py>(
+        py: Python<'py>,
+        text: &Bound<'py, PyAny>,
+        pattern: Option<&str>,
+    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let text = convert::text(text)?;
+        let pretokenizer = Pretokenizer::new(pattern).map_err(to_py)?;
+        let mut pieces = Vec::new();
+        run(py, None, |_| {
+            pretokenizer.split(text, |start, end| {
+                pieces.push((start, end));
+                Ok(())
+            })
+        })?;
+        Ok(pieces.into_iter().map(|(start, end)| PyBytes::new(py, &text[start..end])).collect())
+    }
+
+    /// The names of the pretokenizer schemes.
+    #[pyfunction]
+    fn scheme_names() -> Vec<&'static str> {
+        tokfast::pretokenize::scheme_names().collect()
+    }
+
+    /// The files that paths, directories and globs name.
+    #[pyfunction]
+    #[pyo3(signature = (paths, *, hidden=false))]
+    fn list_files(py: Python<'_>, paths: Vec<PathBuf>, hidden: bool) -> PyResult<Vec<String>> {
+        let files = run(py, None, |_| tokfast::files::expand(&paths, hidden))?;
+        Ok(files.into_iter().map(|path| path.to_string_lossy().into_owned()).collect())
+    }
+
+    /// The version of this library.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

@@ -1,0 +1,328 @@
+//! `tokfast.Tokenizer`.
+
+use std::path::PathBuf;
+
+use numpy::{IntoPyArray, PyArray1};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
+use tokfast::formats::{self, Format, ReadOptions};
+use tokfast::{EncodeOptions, Tokenizer};
+
+use crate::batch::TokenBatch;
+use crate::convert::{self, Special};
+use crate::error::{run, run_short, to_py};
+
+/// Texts of fewer bytes are encoded without releasing the GIL: releasing costs more than it frees.
+const SHORT: usize = 4096;
+
+/// Text to token ids and back, exactly.
+///
+/// Frozen: nothing about a tokenizer changes after it is made, so threads share it freely. Pickles by content.
+#[pyclass(module = "tokfast", name = "Tokenizer", frozen)]
+pub(crate) struct PyTokenizer {
+    pub(crate) inner: Tokenizer,
+}
+
+/// The options that encoding and counting share.
+struct Options {
+    allowed: Special,
+    disallowed: Special,
+    add_special_tokens: bool,
+}
+
+impl Options {
+    fn new(
+        add_special_tokens: bool,
+        allowed: Option<&Bound<'_, PyAny>>,
+        disallowed: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        Ok(Self {
+            allowed: Special::new(allowed, "allowed_special")?,
+            disallowed: Special::new(disallowed, "disallowed_special")?,
+            add_special_tokens,
+        })
+    }
+
+    fn core(&self) -> EncodeOptions<'_> {
+        EncodeOptions {
+            allowed: self.allowed.which(),
+            disallowed: self.disallowed.which(),
+            add_special_tokens: self.add_special_tokens,
+        }
+    }
+}
+
+fn read_options(pattern: Option<String>, special_tokens: Option<&Bound<'_, PyAny>>) -> PyResult<ReadOptions> {
+    let special_tokens = special_tokens.map(|tokens| {
+        let pairs = tokens
+            .call_method0("items")?
+            .try_iter()?
+            .map(|item| item?.extract())
+            .collect::<PyResult<Vec<(String, u32)>>>()?;
+        Ok::<_, PyErr>(pairs)
+    });
+    Ok(ReadOptions { pattern, special_tokens: special_tokens.transpose()? })
+}
+
+fn format_of(name: Option<&str>) -> PyResult<Option<Format>> {
+    name.map(Format::from_name).transpose().map_err(to_py)
+}
+
+/// Rebuilds a tokenizer from its pickle.
+#[pyfunction]
+#[pyo3(name = "_unpickle")]
+pub(crate) fn unpickle(
+    data: &[u8],
+    format: &str,
+    pattern: Option<String>,
+    special_tokens: &Bound<'_, PyAny>,
+    name: Option<String>,
+) -> PyResult<PyTokenizer> {
+    let special_tokens = (!special_tokens.is_none()).then_some(special_tokens);
+    PyTokenizer::from_bytes(data, format, pattern, special_tokens, name)
+}
+
+impl PyTokenizer {
+    fn encode_ids(&self, py: Python<'_>, text: &Bound<'_, PyAny>, options: &Options) -> PyResult<Vec<u32>> {
+        let text = convert::text(text)?;
+        if text.len() < SHORT {
+            return run_short(|interrupt| self.inner.encode(text, &options.core(), interrupt));
+        }
+        run(py, None, |interrupt| self.inner.encode(text, &options.core(), interrupt))
+    }
+}
+
+#[pymethods]
+impl PyTokenizer {
+    /// Reads a tokenizer from a file; see the stub for the parameters.
+    #[staticmethod]
+    #[pyo3(signature = (path, *, format=None, pattern=None, special_tokens=None, name=None))]
+    fn from_file(
+        py: Python<'_>,
+        path: PathBuf,
+        format: Option<&str>,
+        pattern: Option<String>,
+        special_tokens: Option<&Bound<'_, PyAny>>,
+        name: Option<String>,
+    ) -> PyResult<Self> {
+        let (format, options) = (format_of(format)?, read_options(pattern, special_tokens)?);
+        let inner = run(py, None, |_| formats::read_file(&path, format, &options))?;
+        Ok(Self { inner: inner.with_name(name) })
+    }
+
+    /// Reads a tokenizer from bytes.
+    #[staticmethod]
+    #[pyo3(signature = (data, *, format, pattern=None, special_tokens=None, name=None))]
+    fn from_bytes(
+        data: &[u8],
+        format: &str,
+        pattern: Option<String>,
+        special_tokens: Option<&Bound<'_, PyAny>>,
+        name: Option<String>,
+    ) -> PyResult<Self> {
+        let (format, options) = (format_of(Some(format))?, read_options(pattern, special_tokens)?);
+        let inner = run_short(|_| formats::read(data, format, "the bytes given", &options))?;
+        Ok(Self { inner: inner.with_name(name) })
+    }
+
+    /// Writes the tokenizer to a file, atomically.
+    #[pyo3(signature = (path, *, format=None, verify=true))]
+    fn save(&self, py: Python<'_>, path: PathBuf, format: Option<&str>, verify: bool) -> PyResult<()> {
+        let format = format_of(format)?;
+        run(py, None, |_| formats::write_file(&self.inner, &path, format, verify))
+    }
+
+    /// The ids of a text.
+    #[pyo3(signature = (text, *, add_special_tokens=false, allowed_special=None, disallowed_special=None),
+           text_signature = "($self, text, *, add_special_tokens=False, allowed_special=(), disallowed_special=())")]
+    fn encode(
+        &self,
+        py: Python<'_>,
+        text: &Bound<'_, PyAny>,
+        add_special_tokens: bool,
+        allowed_special: Option<&Bound<'_, PyAny>>,
+        disallowed_special: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Vec<u32>> {
+        self.encode_ids(py, text, &Options::new(add_special_tokens, allowed_special, disallowed_special)?)
+    }
+
+    /// The ids of a text as a numpy array.
+    #[pyo3(signature = (text, *, add_special_tokens=false, allowed_special=None, disallowed_special=None),
+           text_signature = "($self, text, *, add_special_tokens=False, allowed_special=(), disallowed_special=())")]
+    fn encode_to_numpy<'py>(
+        &self,
+        py: Python<'py>,
+        text: &Bound<'py, PyAny>,
+        add_special_tokens: bool,
+        allowed_special: Option<&Bound<'py, PyAny>>,
+        disallowed_special: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyArray1<u32>>> {
+        let options = Options::new(add_special_tokens, allowed_special, disallowed_special)?;
+        Ok(self.encode_ids(py, text, &options)?.into_pyarray(py))
+    }
+
+    /// The ids of many texts.
+    #[pyo3(signature = (texts, *, threads=None, add_special_tokens=false, allowed_special=None, disallowed_special=None),
+           text_signature = "($self, texts, *, threads=None, add_special_tokens=False, allowed_special=(), disallowed_special=())")]
+    fn encode_batch(
+        &self,
+        py: Python<'_>,
+        texts: &Bound<'_, PyAny>,
+        threads: Option<usize>,
+        add_special_tokens: bool,
+        allowed_special: Option<&Bound<'_, PyAny>>,
+        disallowed_special: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<TokenBatch> {
+        let options = Options::new(add_special_tokens, allowed_special, disallowed_special)?;
+        let threads = convert::threads(threads)?;
+        let items = convert::items(texts, "texts")?;
+        let texts = items.iter().map(convert::text).collect::<PyResult<Vec<_>>>()?;
+        let batch = run(py, None, |interrupt| self.inner.encode_batch(&texts, &options.core(), threads, interrupt))?;
+        Ok(TokenBatch::new(py, batch))
+    }
+
+    /// How many ids a text has.
+    #[pyo3(signature = (text, *, add_special_tokens=false, allowed_special=None, disallowed_special=None),
+           text_signature = "($self, text, *, add_special_tokens=False, allowed_special=(), disallowed_special=())")]
+    fn count(
+        &self,
+        py: Python<'_>,
+        text: &Bound<'_, PyAny>,
+        add_special_tokens: bool,
+        allowed_special: Option<&Bound<'_, PyAny>>,
+        disallowed_special: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<u64> {
+        let options = Options::new(add_special_tokens, allowed_special, disallowed_special)?;
+        let text = convert::text(text)?;
+        if text.len() < SHORT {
+            return run_short(|interrupt| self.inner.count(text, &options.core(), interrupt));
+        }
+        run(py, None, |interrupt| self.inner.count(text, &options.core(), interrupt))
+    }
+
+    /// How many ids each of many texts has.
+    #[pyo3(signature = (texts, *, threads=None, add_special_tokens=false, allowed_special=None, disallowed_special=None),
+           text_signature = "($self, texts, *, threads=None, add_special_tokens=False, allowed_special=(), disallowed_special=())")]
+    fn count_batch<'py>(
+        &self,
+        py: Python<'py>,
+        texts: &Bound<'py, PyAny>,
+        threads: Option<usize>,
+        add_special_tokens: bool,
+        allowed_special: Option<&Bound<'py, PyAny>>,
+        disallowed_special: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        let options = Options::new(add_special_tokens, allowed_special, disallowed_special)?;
+        let threads = convert::threads(threads)?;
+        let items = convert::items(texts, "texts")?;
+        let texts = items.iter().map(convert::text).collect::<PyResult<Vec<_>>>()?;
+        let counts = run(py, None, |interrupt| self.inner.count_batch(&texts, &options.core(), threads, interrupt))?;
+        Ok(counts.into_pyarray(py))
+    }
+
+    /// The bytes that ids stand for.
+    fn decode_bytes<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+        let ids = convert::ids(ids, self.inner.vocab_size())?;
+        Ok(PyBytes::new(py, &run_short(|_| self.inner.decode(&ids))?))
+    }
+
+    /// The text that ids stand for.
+    #[pyo3(signature = (ids, *, errors="replace"))]
+    fn decode<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>, errors: &str) -> PyResult<Bound<'py, PyAny>> {
+        let ids = convert::ids(ids, self.inner.vocab_size())?;
+        convert::decoded(py, &run_short(|_| self.inner.decode(&ids))?, errors)
+    }
+
+    /// The texts that the rows of a batch stand for.
+    #[pyo3(signature = (batch, *, errors="replace"))]
+    fn decode_batch<'py>(
+        &self,
+        py: Python<'py>,
+        batch: &Bound<'py, PyAny>,
+        errors: &str,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        batch.try_iter()?.map(|ids| self.decode(py, &ids?, errors)).collect()
+    }
+
+    /// The bytes of one id.
+    fn token_bytes<'py>(&self, py: Python<'py>, id: i128) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = u32::try_from(id).ok().and_then(|id| self.inner.token_bytes(id));
+        let missing = || to_py(tokfast::Error::TokenId { id, position: 0, vocab_size: self.inner.vocab_size() });
+        Ok(PyBytes::new(py, bytes.ok_or_else(missing)?))
+    }
+
+    /// The id of a token's bytes, or `None`.
+    fn token_id(&self, token: &Bound<'_, PyAny>) -> PyResult<Option<u32>> {
+        Ok(self.inner.token_id(convert::text(token)?))
+    }
+
+    /// The same tokenizer with only the ids below `n`.
+    fn with_vocab_size(&self, n: usize) -> PyResult<Self> {
+        Ok(Self { inner: run_short(|_| self.inner.with_vocab_size(n))? })
+    }
+
+    #[getter]
+    fn vocab_size(&self) -> usize {
+        self.inner.vocab_size()
+    }
+
+    #[getter]
+    fn vocab<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        let ids = 0..self.inner.vocab_size() as u32;
+        ids.map(|id| PyBytes::new(py, self.inner.token_bytes(id).unwrap_or_default())).collect()
+    }
+
+    #[getter]
+    fn merges(&self) -> Vec<(u32, u32)> {
+        self.inner.model().merges().iter().map(|merge| (merge.left, merge.right)).collect()
+    }
+
+    #[getter]
+    fn special_tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let tokens = PyDict::new(py);
+        for token in self.inner.specials().tokens() {
+            tokens.set_item(&token.content, token.id)?;
+        }
+        Ok(tokens)
+    }
+
+    #[getter]
+    fn pattern(&self) -> Option<&str> {
+        self.inner.pretokenizer().pattern()
+    }
+
+    #[getter]
+    fn name(&self) -> Option<&str> {
+        self.inner.name()
+    }
+
+    #[getter]
+    fn fingerprint(&self) -> String {
+        self.inner.fingerprint()
+    }
+
+    fn __repr__(&self) -> String {
+        let name = self.inner.name().map_or(String::new(), |name| format!(" {name:?}"));
+        format!("<tokfast.Tokenizer{name}, {} tokens>", self.inner.vocab_size())
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let py = slf.py();
+        let inner = &slf.get().inner;
+        let rebuild = py.import("tokfast._tokfast")?.getattr("_unpickle")?;
+        // Ranks keep what merges cannot say; tokenizer.json keeps everything else.
+        let (format, name, pattern, specials) = if inner.model().is_complete() {
+            (Format::TokenizerJson, "tokenizer.json", None, py.None())
+        } else {
+            (
+                Format::Tiktoken,
+                "tiktoken",
+                inner.pretokenizer().pattern(),
+                slf.get().special_tokens(py)?.into_any().unbind(),
+            )
+        };
+        let data = run_short(|_| formats::write(inner, format))?;
+        let arguments = (PyBytes::new(py, &data), name, pattern, specials, inner.name()).into_pyobject(py)?;
+        Ok((rebuild, arguments))
+    }
+}

@@ -1,0 +1,113 @@
+"""The public names: what `__all__` lists, what the stub declares, and what is there, are one and the same."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import tokfast
+from tokfast import _tokfast
+
+PACKAGE = Path(str(tokfast.__file__)).parent
+MODULES = sorted(
+    f"tokfast.{module.name}"
+    for module in pkgutil.iter_modules([str(PACKAGE)])
+    if not module.name.startswith("_") and module.name != "cli"  # a program, not a library
+)
+
+# The names of the contract that this version has; a name that leaves this list is a breaking change.
+CONTRACT = {
+    "InternalError",
+    "MemoryLimitError",
+    "PatternError",
+    "SpecialTokenError",
+    "TokenBatch",
+    "TokenIdError",
+    "Tokenizer",
+    "TokenizerFileError",
+    "TokfastError",
+    "TrainingError",
+    "UnknownEncodingError",
+    "WordCounts",
+    "__version__",
+    "count_words",
+    "encoding_for_model",
+    "load",
+    "train",
+}
+TOKENIZER = {
+    *("count", "count_batch", "decode", "decode_batch", "decode_bytes", "encode", "encode_batch"),
+    *("encode_to_numpy", "fingerprint", "from_bytes", "from_file", "merges", "name", "pattern", "save"),
+    *("special_tokens", "token_bytes", "token_id", "vocab", "vocab_size", "with_vocab_size"),
+}
+
+
+def test_all_holds_the_contract() -> None:
+    assert set(tokfast.__all__) >= CONTRACT
+
+
+def test_all_is_sorted_and_holds_what_is_there() -> None:
+    assert list(tokfast.__all__) == sorted(set(tokfast.__all__))
+    public = {
+        name
+        for name, value in vars(tokfast).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert public | {"__version__"} == {
+        name for name in tokfast.__all__ if not isinstance(getattr(tokfast, name), ModuleType)
+    }
+
+
+def test_the_tokenizer_has_the_methods_of_the_contract() -> None:
+    assert {name for name in dir(tokfast.Tokenizer) if not name.startswith("_")} >= TOKENIZER
+
+
+@pytest.mark.parametrize("name", sorted(tokfast.__all__))
+def test_everything_public_is_documented(name: str) -> None:
+    value = getattr(tokfast, name)
+    if not isinstance(value, str):
+        assert inspect.getdoc(value)
+        assert getattr(value, "__module__", "tokfast").split(".")[0] == "tokfast"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_lists_its_public_names(name: str) -> None:
+    module = importlib.import_module(name)
+    assert list(module.__all__) == sorted(set(module.__all__))
+    for public in module.__all__:
+        assert getattr(module, public).__doc__
+
+
+def declared(body: list[ast.stmt]) -> set[str]:
+    """Public names that a piece of a stub declares."""
+    names = set()
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+    return {name for name in names if not name.startswith("_")}
+
+
+def test_the_stub_declares_what_the_extension_has() -> None:
+    stub = ast.parse((PACKAGE / "_tokfast.pyi").read_text(encoding="utf-8"))
+    assert declared(stub.body) == {name for name in dir(_tokfast) if not name.startswith("_")}
+    for node in stub.body:
+        if isinstance(node, ast.ClassDef):
+            there = {name for name in vars(getattr(_tokfast, node.name)) if not name.startswith("_")}
+            assert declared(node.body) == there, node.name
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (PACKAGE / "py.typed").is_file()
+
+
+def test_the_version_is_that_of_the_workspace() -> None:
+    manifest = (Path(__file__).parents[1] / "Cargo.toml").read_text(encoding="utf-8")
+    assert f'version = "{tokfast.__version__}"' in manifest
