@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 Run = dict[str, Any]
 
+QUOTIENT = "quotient_to_tokfast"  # median of the quotients of two times of one round
+
 
 def judge(contenders: Iterable[Contender], runs: list[Run]) -> dict[str, str]:
     """Return what is wrong, by contender: a failure, or another answer than the first of the group gave."""
@@ -61,7 +63,7 @@ def summarize(
                     if run["round"] in ours
                 ]
                 if quotients:
-                    entry[clock]["quotient_to_tokfast"] = median(quotients)
+                    entry[clock][QUOTIENT] = median(quotients)
             row["measured"][name] = entry | {
                 unit: first[unit] for unit in ("bytes", "calls") if unit in first
             }
@@ -72,26 +74,31 @@ def summarize(
 def rate(entry: dict[str, Any], seconds: float) -> str:
     """MB/s, or ns for each call."""
     if "calls" in entry:
-        return f"{seconds / entry['calls'] * 1e9:8.0f} ns"
-    return f"{entry['bytes'] / seconds / 1e6:6.0f} MB/s"
+        return f"{seconds / entry['calls'] * 1e9:,.0f} ns"
+    return f"{entry['bytes'] / seconds / 1e6:.1f} MB/s"
 
 
 def show(case: Case, rows: list[dict[str, Any]], wrong: dict[str, str]) -> None:
     """Print the table of a case."""
     print(f"\n{case.name}: {case.shows}\n  Not shown: {case.does_not_show}")
+    titles = ("", "", "CPU s", "wall s", "of CPU", "peak MB", "CPU/tokfast", "wall/tokfast")
     for group in dict.fromkeys(row["group"] for row in rows):
         members = [row for row in rows if row["group"] == group]
-        agreed = "same answer" if len(members) > 1 else "answer not compared with any other"
+        agreed = "all answers equal" if len(members) > 1 else "answer not compared with any other"
         print(f"  {group} ({agreed})")
+        print(line(titles))
         for row in members:
             for name, entry in row["measured"].items():
-                quotient = entry["wall_s"].get("quotient_to_tokfast")
-                print(
-                    f"    {row['contender']:24} {name:20} wall {entry['wall_s']['median']:8.3f} s"
-                    f"  CPU {entry['cpu_s']['median']:8.3f} s"
-                    f"  {rate(entry, entry['cpu_s']['median'])} of CPU"
-                    f"  {row['peak_memory_bytes'] / 1e6:6.0f} MB"
-                    + (f"  {quotient:6.2f} x the time of tokfast" if quotient else "")
-                )
+                cpu, wall = entry["cpu_s"], entry["wall_s"]
+                numbers = [f"{cpu['median']:.3f}", f"{wall['median']:.3f}", rate(entry, cpu["median"])]
+                memory = f"{row['peak_memory_bytes'] / 1e6:.0f}"
+                quotients = [f"{clock[QUOTIENT]:.2f}" if QUOTIENT in clock else "" for clock in (cpu, wall)]
+                print(line([row["contender"], name, *numbers, memory, *quotients]))
     for contender, reason in wrong.items():
         print(f"    {contender}: no time, because {reason}")
+
+
+def line(cells: Iterable[str]) -> str:
+    """Align the cells of a table: two to the left, the others to the right."""
+    first, second, *numbers = cells
+    return f"    {first:22}{second:22}" + "".join(f"{number:>14}" for number in numbers)

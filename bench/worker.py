@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import resource
 import sys
 import time
@@ -134,6 +135,8 @@ def peak_memory() -> int:
 def main() -> None:
     """Do the task of the command line."""
     task = json.loads(sys.argv[1])
+    if hasattr(os, "sched_setaffinity"):  # not every system heeds a setting for its number of threads
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: task["threads"]])
     operations = {"train": train, "call": call, "decode": decode}
     adapter = SYSTEMS[task["system"]]
     system, load = timed(adapter, Path(task["data"]), task["vocabulary"], task["threads"])

@@ -16,8 +16,8 @@ bytes per token of English and 2.91 of code; other languages get 3.26 with o200k
 cuts words at combining marks (Hindi, Bengali, Khmer). The files are equally large.
 
 Mix: English first, then code, then 104 languages. Three times as much text per language would give the
-languages 4% more bytes per token and cost English 1% and code 2%: the optimum is flat. Weak spots: the English
-is technical, not literary; there is no Rust, Go or Java; Thai, Tamil and Amharic have little text.
+languages 4% more bytes per token and cost English 1% and code 2%: the optimum is flat. Weak spots: English is
+technical, not literary; there is no Rust, Go or Java; Thai, Tamil and Amharic have little text.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def test_format_is_sniffed(trained: tokfast.Tokenizer, tmp_path: Path) -> None:
 
 def test_pickle_is_the_same(trained: tokfast.Tokenizer, real: tokfast.Tokenizer) -> None:
     for tokenizer in (trained, real):
-        back = pickle.loads(pickle.dumps(tokenizer))  # noqa: S301 (made here)
+        back = pickle.loads(pickle.dumps(tokenizer))
         assert back.fingerprint == tokenizer.fingerprint
         assert back.name == tokenizer.name
         assert back.encode("it's <|end|>") == tokenizer.encode("it's <|end|>")
@@ -188,7 +188,7 @@ def test_a_failed_save_keeps_what_was_there(trained: tokfast.Tokenizer, tmp_path
         "except OSError as error:\n"
         "    print(type(error).__name__)\n"
     )
-    done = subprocess.run(  # noqa: S603 (this interpreter, the program above)
+    done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout == "OSError\n"

@@ -52,8 +52,8 @@ def test_all_holds_the_contract() -> None:
     assert set(tokfast.__all__) >= CONTRACT
 
 
-def test_all_is_sorted_and_holds_what_is_there() -> None:
-    assert list(tokfast.__all__) == sorted(set(tokfast.__all__))
+def test_all_holds_what_is_there() -> None:
+    assert len(tokfast.__all__) == len(set(tokfast.__all__))
     public = {
         name
         for name, value in vars(tokfast).items()
@@ -79,7 +79,7 @@ def test_everything_public_is_documented(name: str) -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_every_module_lists_its_public_names(name: str) -> None:
     module = importlib.import_module(name)
-    assert list(module.__all__) == sorted(set(module.__all__))
+    assert len(module.__all__) == len(set(module.__all__))
     for public in module.__all__:
         assert getattr(module, public).__doc__
 

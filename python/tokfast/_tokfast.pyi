@@ -7,6 +7,19 @@ from typing import Any, Literal, SupportsIndex, final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "TokenBatch",
+    "Tokenizer",
+    "WordCounter",
+    "WordCounts",
+    "__version__",
+    "_unpickle",
+    "list_files",
+    "scheme_names",
+    "split",
+    "train_words",
+]
+
 __version__: str
 
 _Text = str | bytes
@@ -223,7 +236,7 @@ class TokenBatch:
     --------
     >>> import tokfast
     >>> batch = tokfast.load("tokfast-32k").encode_batch(["one", "two words"])
-    >>> len(batch), batch.offsets[-1] == len(batch.ids)
+    >>> len(batch), int(batch.offsets[-1]) == len(batch.ids)
     (2, True)
     """
 
@@ -237,6 +250,7 @@ class TokenBatch:
         """Return the ids as a list of lists."""
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> NDArray[np.uint32]: ...
+    def __iter__(self) -> Iterator[NDArray[np.uint32]]: ...
 
 @final
 class WordCounts:
@@ -308,9 +322,13 @@ def split(text: _Text, pattern: str | None) -> list[bytes]:
 def scheme_names() -> list[str]:
     """Return the names of the pretokenizer schemes."""
 
-def list_files(paths: Sequence[str | os.PathLike[str]], *, hidden: bool = False) -> list[str]:
-    """Return the files that paths, directories (as git sees them) and globs name."""
+def list_files(
+    paths: Sequence[str | os.PathLike[str]], *, hidden: bool = False, binary: bool = False
+) -> list[str]:
+    """Return the files that paths, directories (as git sees them) and globs name.
 
-def _unpickle(
-    data: bytes, format: str, pattern: str | None, special_tokens: Mapping[str, int] | None, name: str | None
-) -> Tokenizer: ...
+    From directories and globs, hidden files and binary files (a NUL in the first 8 kB) are taken only if asked for.
+    A directory that cannot be listed stands in the result itself, so that reading it reports why.
+    """
+
+def _unpickle(data: bytes, name: str | None) -> Tokenizer: ...

@@ -8,8 +8,9 @@ Everything that decides the result is in the extension.
 import glob
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal
+from typing import Literal, cast
 
+from tokfast._errors import TrainingError
 from tokfast._tokfast import Tokenizer, WordCounter, WordCounts, list_files, train_words
 
 Text = str | bytes
@@ -60,6 +61,18 @@ def _names_files(item: object) -> bool:
     if not isinstance(item, str) or not item or len(item) > _LONGEST_PATH or "\n" in item or "\0" in item:
         return False
     return os.path.exists(item) or (glob.has_magic(item) and any(glob.iglob(item, recursive=True)))  # noqa: PTH110, PTH207 - a str
+
+
+def _kept_bytes(initial_alphabet: Literal["bytes"] | Iterable[int]) -> bytes:
+    if initial_alphabet == "bytes":
+        return b""
+    if not isinstance(initial_alphabet, str):
+        values = list(initial_alphabet)
+        if all(isinstance(value, int) and 0 <= value < 256 for value in values):  # noqa: PLR2004 - a byte
+            return bytes(values)
+    raise TrainingError(
+        f'initial_alphabet is {initial_alphabet!r:.200}; pass "bytes", or the bytes to keep as integers from 0 to 255'
+    )
 
 
 def count_words(
@@ -121,7 +134,8 @@ def count_words(
     elif isinstance(source, bytes):
         raise TypeError("source is bytes; pass a list of documents, [source], or a path as str or Path")
     else:
-        for batch in _batches(source):  # type: ignore[arg-type] - what is no text is refused by the counter
+        # What is no text is refused by the counter.
+        for batch in _batches(cast("Iterable[Text]", source)):
             counter.add_documents(batch)
     return counter.finish()
 
@@ -191,7 +205,7 @@ def train(
     >>> import tokfast
     >>> tok = tokfast.train(["to tok toke token tokens"] * 3, 260, pattern="gpt2")
     >>> [tok.token_bytes(id) for id in range(256, 260)]
-    [b'to', b'tok', b' tok', b' toke']
+    [b'to', b' to', b' tok', b' toke']
     >>> tok.decode(tok.encode("any text"))
     'any text'
     """
@@ -207,7 +221,7 @@ def train(
         min_frequency=min_frequency,
         max_token_length=max_token_length,
         limit_alphabet=limit_alphabet,
-        keep_bytes=b"" if initial_alphabet == "bytes" else bytes(initial_alphabet),
+        keep_bytes=_kept_bytes(initial_alphabet),
         tie_break=tie_break,
         progress=progress,
     )

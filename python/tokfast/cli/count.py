@@ -75,7 +75,7 @@ class Sources:
             if path == "-" or (Path(path).exists() and not Path(path).is_dir()):
                 self.files[Path(path)] = (path, True)
             else:
-                for found in list_files([path], hidden=hidden):
+                for found in list_files([path], hidden=hidden, binary=True):
                     self.files.setdefault(Path(found), (found, False))
         except OSError as error:
             self._fail(path, error)

@@ -1,45 +1,71 @@
 //! Paths -> regular files, and bytes -> files that never stand half written.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
+/// What is taken from a directory beside its plain text files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Walk {
+    /// Hidden files and directories.
+    pub hidden: bool,
+    /// Files that hold a NUL byte within their first 8 kB, as git and grep tell binary files.
+    pub binary: bool,
+}
+
 /// The files that `paths` name, each list sorted: a file is itself, a directory all files below it that `.gitignore`
-/// and the like do not exclude (hidden ones only if `hidden`), anything else is tried as a glob.
-pub fn expand(paths: &[PathBuf], hidden: bool) -> Result<Vec<PathBuf>> {
+/// and the like do not exclude, anything else is tried as a glob.
+///
+/// A directory that cannot be listed stands in the result itself, so that reading it reports why.
+pub fn expand(paths: &[PathBuf], options: Walk) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
-            files.extend(walk(path, hidden, |_| true)?);
+            files.extend(walk(path, options, |_| true));
         } else if path.exists() {
             files.push(path.clone());
         } else {
-            files.extend(glob(path, hidden)?);
+            files.extend(glob(path, options)?);
         }
     }
     Ok(files)
 }
 
-fn walk(directory: &Path, hidden: bool, keep: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
+fn walk(directory: &Path, options: Walk, keep: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for entry in ignore::WalkBuilder::new(directory).hidden(!hidden).require_git(false).build() {
-        let entry = entry.map_err(|error| {
-            let message = error.to_string();
-            Error::Io {
-                path: directory.into(),
-                source: error.into_io_error().unwrap_or_else(|| std::io::Error::other(message)),
+    for entry in ignore::WalkBuilder::new(directory).hidden(!options.hidden).require_git(false).build() {
+        match entry {
+            Ok(entry) => {
+                let path = entry.path();
+                let is_file = entry.file_type().is_some_and(|kind| !kind.is_dir()) && path.is_file();
+                if is_file && keep(path) && (options.binary || !is_binary(path)) {
+                    files.push(entry.into_path());
+                }
             }
-        })?;
-        if entry.file_type().is_some_and(|kind| !kind.is_dir()) && entry.path().is_file() && keep(entry.path()) {
-            files.push(entry.into_path());
+            Err(error) => files.push(path_of(&error).unwrap_or(directory).to_path_buf()),
         }
     }
     files.sort();
-    Ok(files)
+    files
 }
 
-fn glob(pattern: &Path, hidden: bool) -> Result<Vec<PathBuf>> {
+/// Whether a NUL stands in the first 8 kB; a file that cannot be read is not, so that reading it reports why.
+fn is_binary(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(8192).read_to_end(&mut head));
+    read.is_ok() && head.contains(&0)
+}
+
+fn path_of(error: &ignore::Error) -> Option<&Path> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some(path),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => path_of(err),
+        _ => None,
+    }
+}
+
+fn glob(pattern: &Path, options: Walk) -> Result<Vec<PathBuf>> {
     let missing = |reason: &str| Error::Io {
         path: pattern.into(),
         source: std::io::Error::new(std::io::ErrorKind::NotFound, reason.to_owned()),
@@ -55,7 +81,7 @@ fn glob(pattern: &Path, hidden: bool) -> Result<Vec<PathBuf>> {
     let root = text[..first].rfind(std::path::is_separator).map_or("", |end| &text[..=end]);
     let (root, strip) = if root.is_empty() { (Path::new("."), true) } else { (Path::new(root), false) };
     let mut files =
-        walk(root, hidden, |path| matcher.is_match(if strip { path.strip_prefix(".").unwrap_or(path) } else { path }))?;
+        walk(root, options, |path| matcher.is_match(if strip { path.strip_prefix(".").unwrap_or(path) } else { path }));
     if strip {
         files = files.into_iter().map(|path| path.strip_prefix(".").map(Path::to_path_buf).unwrap_or(path)).collect();
     }
@@ -98,6 +124,7 @@ mod tests {
             ("sub/c.md", "c"),
             (".hidden", "h"),
             ("skip.log", "l"),
+            ("data.bin", "a\0b"),
             (".gitignore", "*.log"),
         ] {
             let path = root.path().join(name);
@@ -105,17 +132,19 @@ mod tests {
             std::fs::write(path, text).unwrap();
         }
         let names = |paths: &[&str], hidden| -> Vec<String> {
+            let options = Walk { hidden, binary: false };
             let paths: Vec<PathBuf> = paths.iter().map(|path| root.path().join(path)).collect();
-            let found = expand(&paths, hidden).unwrap();
+            let found = expand(&paths, options).unwrap();
             found.iter().map(|path| path.strip_prefix(root.path()).unwrap().to_string_lossy().into_owned()).collect()
         };
         assert_eq!(names(&[""], false), ["a.txt", "sub/b.txt", "sub/c.md"]);
         assert_eq!(names(&[""], true), [".gitignore", ".hidden", "a.txt", "sub/b.txt", "sub/c.md"]);
         assert_eq!(names(&["skip.log"], false), ["skip.log"], "named explicitly");
+        assert_eq!(names(&["data.bin"], false), ["data.bin"], "named explicitly");
         assert_eq!(names(&["**/*.txt"], false), ["a.txt", "sub/b.txt"]);
         assert_eq!(names(&["*.txt"], false), ["a.txt"]);
-        assert!(matches!(expand(&[root.path().join("none")], false), Err(Error::Io { .. })));
-        assert!(matches!(expand(&[root.path().join("*.none")], false), Err(Error::Io { .. })));
+        assert!(matches!(expand(&[root.path().join("none")], Walk::default()), Err(Error::Io { .. })));
+        assert!(matches!(expand(&[root.path().join("*.none")], Walk::default()), Err(Error::Io { .. })));
     }
 
     #[test]

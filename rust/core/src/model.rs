@@ -2,10 +2,10 @@
 //!
 //! A model is made from tokens with ids and merges in rank order (Hugging Face), or from tokens with ranks alone
 //! (tiktoken). In the second case two neighbours merge when their *joined bytes* are a token, and the smaller rank
-//! goes first; the merges are found by running exactly that on each token's own bytes with the ranks below its own.
-//! If every token ends in two parts, these two are the only pair that ever stands for it: the part of a text that
-//! becomes the token has been merged on its own up to then, as nothing reached across its borders. Then one merge a
-//! token says all. If some token does not, every way to split every token is listed, which is the rule itself.
+//! goes first. One pair a token says the same: let a and b be neighbours that join to the token t. Nothing has reached
+//! across the borders of t so far, so its inside was merged as t alone would be, step by step; the two parts that t's
+//! own bytes come to are the only pair that ever stands for it, and a token whose bytes never come to two parts is
+//! never made by a merge. So the pairs are found by running the rule on each token's own bytes.
 //!
 //! Invariants: all 256 single bytes are tokens; ids are below `u32::MAX`; `whole` is set only for tokens that their
 //! own bytes encode to, so that looking a piece up first changes nothing (or where the model says so: `ignore_merges`).
@@ -43,8 +43,6 @@ pub struct Model {
     /// Id of every token's bytes, and whether a piece that equals it is this token.
     ids: ByteTable<(u32, bool)>,
     ignore_merges: bool,
-    /// Whether `steps` holds no more than `merges`.
-    complete: bool,
 }
 
 /// The reason why tokens and merges make no model.
@@ -84,37 +82,38 @@ impl Model {
             *model.steps.entry(pair(merge.left, merge.right)) = Step { rank: rank as u32, product: merge.product };
         }
         model.merges = listed;
-        model.mark_whole();
+        model.mark_whole(|model, id| {
+            ignore_merges || {
+                let mut parts = Vec::new();
+                merge_all(model, model.token(id).unwrap_or_default(), &mut parts);
+                parts == [id]
+            }
+        });
         Ok(model)
     }
 
     /// From tokens with ranks, which are their ids (tiktoken).
     pub fn from_ranks<B: AsRef<[u8]>>(tokens: &[(B, u32)]) -> Result<Self, Fault> {
         let mut model = Self::from_tokens(tokens)?;
-        // tiktoken looks a piece up before it merges.
-        model.ignore_merges = true;
-        let mut derived = Vec::with_capacity(tokens.len());
-        let mut proper = true;
+        let mut merges = Vec::with_capacity(tokens.len());
+        let mut all_whole = true;
         for id in 0..model.spans.len() as u32 {
             let (start, end) = model.spans[id as usize];
             if end - start < 2 {
                 continue;
             }
-            match model.two_parts(id) {
-                Some((left, right)) => {
-                    // The rank is the id, so ranks and products are in one order.
-                    *model.steps.entry(pair(left, right)) = Step { rank: id, product: id };
-                    derived.push(Merge { left, right, product: id });
-                }
-                None => proper = false,
+            let parts = model.two_parts(id);
+            if let Some((left, right)) = parts {
+                // The rank is the id, so ranks and products are in one order.
+                *model.steps.entry(pair(left, right)) = Step { rank: id, product: id };
+                merges.push(Merge { left, right, product: id });
             }
+            all_whole &= parts.is_some();
         }
-        if !proper {
-            model.complete = false;
-            model.list_every_split();
-        }
-        model.merges = derived;
-        model.mark_whole();
+        // tiktoken looks a piece up before it merges, which matters only for tokens that no merge makes.
+        model.ignore_merges = !all_whole;
+        model.merges = merges;
+        model.mark_whole(|_, _| true);
         Ok(model)
     }
 
@@ -135,7 +134,6 @@ impl Model {
             byte_ids: [u32::MAX; 256],
             ids: ByteTable::with_capacity(tokens.len()),
             ignore_merges: false,
-            complete: true,
         };
         for (bytes, id) in tokens {
             let bytes = bytes.as_ref();
@@ -168,53 +166,39 @@ impl Model {
         Ok(model)
     }
 
-    /// The two parts that a token's bytes merge to under the steps known so far.
+    /// The two parts that a token's bytes come to, merged by rank; `None` where they stop earlier.
     fn two_parts(&self, id: u32) -> Option<(u32, u32)> {
-        let mut parts: Vec<u32> = self.token(id)?.iter().map(|&byte| self.byte_ids[byte as usize]).collect();
+        let token = self.token(id)?;
+        // Each part with the place where it ends.
+        let mut parts: Vec<(u32, usize)> =
+            token.iter().zip(1..).map(|(&byte, end)| (self.byte_id(byte), end)).collect();
         while parts.len() > 2 {
-            let best = parts
-                .windows(2)
-                .enumerate()
-                .filter_map(|(at, two)| self.step(two[0], two[1]).map(|step| (step, at)))
-                .min();
-            let (step, at) = best?;
-            parts[at] = step.product;
+            let known = |at: usize| self.step(parts[at].0, parts[at + 1].0).map(|step| (step.product, at));
+            let joined = |at: usize| {
+                let start = at.checked_sub(1).map_or(0, |before| parts[before].1);
+                self.ids.get(token, start, parts[at + 1].1).map(|(product, _)| (product, at))
+            };
+            let pairs = 0..parts.len() - 1;
+            // Smaller ranks first: their pairs are known by now. Only a token that they leave in more than two parts
+            // has its bytes looked up, among all ranks.
+            let (product, at) = pairs.clone().filter_map(known).min().or_else(|| pairs.filter_map(joined).min())?;
+            parts[at] = (product, parts[at + 1].1);
             parts.remove(at + 1);
         }
         match parts[..] {
-            [left, right] => Some((left, right)),
+            [(left, _), (right, _)] => Some((left, right)),
             _ => None,
         }
     }
 
-    fn list_every_split(&mut self) {
-        self.steps = PairTable::with_capacity(self.spans.len() * 4);
+    /// Notes which tokens a piece may be looked up for.
+    fn mark_whole(&mut self, is_whole: impl Fn(&Self, u32) -> bool) {
         for id in 0..self.spans.len() as u32 {
             let (start, end) = (self.spans[id as usize].0 as usize, self.spans[id as usize].1 as usize);
-            for middle in start + 1..end {
-                let left = self.ids.get(&self.bytes, start, middle);
-                let right = self.ids.get(&self.bytes, middle, end);
-                if let (Some((left, _)), Some((right, _))) = (left, right) {
-                    *self.steps.entry(pair(left, right)) = Step { rank: id, product: id };
-                }
+            if end > start {
+                let whole = is_whole(self, id);
+                *self.ids.entry(&self.bytes, start, end) = (id, whole);
             }
-        }
-    }
-
-    /// Finds which tokens their own bytes encode to.
-    fn mark_whole(&mut self) {
-        let mut parts = Vec::new();
-        for id in 0..self.spans.len() as u32 {
-            let (start, end) = (self.spans[id as usize].0 as usize, self.spans[id as usize].1 as usize);
-            if end == 0 {
-                continue;
-            }
-            let whole = self.ignore_merges || {
-                parts.clear();
-                crate::model::merge_all(self, &self.bytes[start..end], &mut parts);
-                parts == [id]
-            };
-            *self.ids.entry(&self.bytes, start, end) = (id, whole);
         }
     }
 
@@ -268,12 +252,6 @@ impl Model {
         &self.merges
     }
 
-    /// Whether the merges say all: not so for ranks some of whose tokens their own bytes do not merge to.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.complete
-    }
-
     /// Whether a piece that is a token is that token, whatever the merges say.
     #[must_use]
     pub fn ignores_merges(&self) -> bool {
@@ -325,13 +303,21 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_no_merges_reach_keeps_the_rule_of_joined_bytes() {
-        // "abcd" has the parts "ab", "c", "d" under smaller ranks: three, not two.
+    fn a_token_of_later_parts_is_found_by_its_bytes() {
+        // "abcd" is "ab", "c", "d" under smaller ranks; the later "cd" brings it to two parts.
         let model = Model::from_ranks(&bytes_and(&["ab", "abcd", "cd", "xcd"])).unwrap();
-        assert_eq!(model.merges().len(), 3);
-        assert_eq!(encode(&model, "abcd"), [257], "'cd' is made after 'ab', then both join");
-        assert_eq!(model.whole(b"abcd", 0, 4), Some(257));
+        assert_eq!(model.merges().len(), 4);
+        assert!(!model.ignores_merges());
+        assert_eq!(encode(&model, "abcd"), [257]);
         assert_eq!(encode(&model, "xcd"), [259]);
+    }
+
+    #[test]
+    fn a_token_that_no_merge_makes_is_found_whole_only() {
+        let model = Model::from_ranks(&bytes_and(&["xyz"])).unwrap();
+        assert_eq!((model.merges().len(), model.ignores_merges()), (0, true));
+        assert_eq!(encode(&model, "xyz"), [120, 121, 122]);
+        assert_eq!(model.whole(b"xyz", 0, 3), Some(256));
     }
 
     #[test]

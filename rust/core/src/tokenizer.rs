@@ -59,6 +59,17 @@ impl Tokenizer {
         template: (Vec<u32>, Vec<u32>),
     ) -> Result<Self> {
         for token in &specials {
+            // Ids index arrays: a file of a few bytes must not ask for gigabytes.
+            if token.id as usize > model.len() * 4 + 100_000 {
+                return Err(Error::SpecialToken {
+                    token: token.content.clone(),
+                    reason: format!(
+                        "its id {} is far beyond the {} ids of the vocabulary; ids must be nearly dense",
+                        token.id,
+                        model.len()
+                    ),
+                });
+            }
             if let Some(bytes) = model.token(token.id).filter(|bytes| *bytes != token.content.as_bytes()) {
                 return Err(Error::SpecialToken {
                     token: token.content.clone(),

@@ -3,7 +3,7 @@
 use numpy::{IntoPyArray, PyArray1, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
-use pyo3::types::PySlice;
+use pyo3::types::{PyIterator, PyList, PySlice};
 use tokfast::Batch;
 
 /// The ids of many texts: one flat array, and where each text begins.
@@ -58,6 +58,12 @@ impl TokenBatch {
             Some(at) => self.row(py, at),
             None => Err(PyIndexError::new_err(format!("text {index} is asked for, but the batch has {len}"))),
         }
+    }
+
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyIterator>> {
+        let py = slf.py();
+        let rows = (0..slf.get().__len__(py)).map(|index| slf.get().row(py, index)).collect::<PyResult<Vec<_>>>()?;
+        PyList::new(py, rows)?.try_iter()
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {

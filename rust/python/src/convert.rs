@@ -92,6 +92,15 @@ pub(crate) fn ids(object: &Bound<'_, PyAny>, vocab_size: usize) -> PyResult<Vec<
                 object.getattr("shape")?
             )));
         }
+        if kind == "u" {
+            let wide = object.call_method1("astype", ("uint64",))?.extract::<PyReadonlyArray1<'_, u64>>()?;
+            return wide
+                .as_array()
+                .iter()
+                .enumerate()
+                .map(|(position, &id)| checked(position, i128::from(id)))
+                .collect();
+        }
         let wide = object.call_method1("astype", ("int64",))?.extract::<PyReadonlyArray1<'_, i64>>()?;
         return wide.as_array().iter().enumerate().map(|(position, &id)| checked(position, i128::from(id))).collect();
     }
@@ -116,12 +125,33 @@ pub(crate) fn ids(object: &Bound<'_, PyAny>, vocab_size: usize) -> PyResult<Vec<
 }
 
 /// `threads=`: a positive number, or none for the default.
-pub(crate) fn threads(threads: Option<usize>) -> PyResult<usize> {
-    match threads {
+pub(crate) fn threads(threads: Option<i128>) -> PyResult<usize> {
+    match threads.map(usize::try_from) {
         None => Ok(tokfast::threads::default_threads()),
-        Some(0) => Err(PyValueError::new_err("threads is 0; pass 1 or more, or None for one a processor")),
-        Some(threads) => Ok(threads),
+        Some(Ok(threads)) if threads > 0 => Ok(threads),
+        Some(_) => Err(PyValueError::new_err(format!(
+            "threads is {}; pass 1 or more, or None for one a processor",
+            threads.unwrap_or_default()
+        ))),
     }
+}
+
+/// A training option that is a number of at least 0.
+pub(crate) fn option<N: TryFrom<i128>>(value: i128, name: &str) -> PyResult<N> {
+    let message = || Error::Training(format!("{name} is {value}; pass a number from 0 to {}", u64::MAX));
+    N::try_from(value).map_err(|_| to_py(message()))
+}
+
+/// Special tokens with their ids, from a mapping.
+pub(crate) fn special_tokens(tokens: &Bound<'_, PyAny>) -> PyResult<Vec<(String, u32)>> {
+    let pairs = tokens.call_method0("items")?;
+    let pairs = pairs.try_iter()?.map(|item| {
+        let (token, id): (String, i128) = item?.extract()?;
+        let reason = format!("its id is {id}; ids are numbers from 0 to 4294967294");
+        let id = u32::try_from(id).ok().filter(|&id| id < u32::MAX);
+        id.map(|id| (token.clone(), id)).ok_or_else(|| to_py(Error::SpecialToken { token, reason }))
+    });
+    pairs.collect()
 }
 
 /// Bytes -> str as `bytes.decode("utf-8", errors)` does it.

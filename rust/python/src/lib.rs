@@ -16,11 +16,13 @@ use pyo3::prelude::*;
 /// The compiled half of tokfast.
 #[pymodule(gil_used = false)]
 mod _tokfast {
+    use std::ffi::OsString;
     use std::path::PathBuf;
 
     use pyo3::prelude::*;
     use pyo3::types::PyBytes;
     use tokfast::Pretokenizer;
+    use tokfast::files::Walk;
 
     #[pymodule_export]
     use crate::batch::TokenBatch;
@@ -59,10 +61,10 @@ mod _tokfast {
 
     /// The files that paths, directories and globs name.
     #[pyfunction]
-    #[pyo3(signature = (paths, *, hidden=false))]
-    fn list_files(py: Python<'_>, paths: Vec<PathBuf>, hidden: bool) -> PyResult<Vec<String>> {
-        let files = run(py, None, |_| tokfast::files::expand(&paths, hidden))?;
-        Ok(files.into_iter().map(|path| path.to_string_lossy().into_owned()).collect())
+    #[pyo3(signature = (paths, *, hidden=false, binary=false))]
+    fn list_files(py: Python<'_>, paths: Vec<PathBuf>, hidden: bool, binary: bool) -> PyResult<Vec<OsString>> {
+        let files = run(py, None, |_| tokfast::files::expand(&paths, Walk { hidden, binary }))?;
+        Ok(files.into_iter().map(PathBuf::into_os_string).collect())
     }
 
     /// The version of this library.

@@ -53,15 +53,7 @@ impl Options {
 }
 
 fn read_options(pattern: Option<String>, special_tokens: Option<&Bound<'_, PyAny>>) -> PyResult<ReadOptions> {
-    let special_tokens = special_tokens.map(|tokens| {
-        let pairs = tokens
-            .call_method0("items")?
-            .try_iter()?
-            .map(|item| item?.extract())
-            .collect::<PyResult<Vec<(String, u32)>>>()?;
-        Ok::<_, PyErr>(pairs)
-    });
-    Ok(ReadOptions { pattern, special_tokens: special_tokens.transpose()? })
+    Ok(ReadOptions { pattern, special_tokens: special_tokens.map(convert::special_tokens).transpose()? })
 }
 
 fn format_of(name: Option<&str>) -> PyResult<Option<Format>> {
@@ -71,15 +63,8 @@ fn format_of(name: Option<&str>) -> PyResult<Option<Format>> {
 /// Rebuilds a tokenizer from its pickle.
 #[pyfunction]
 #[pyo3(name = "_unpickle")]
-pub(crate) fn unpickle(
-    data: &[u8],
-    format: &str,
-    pattern: Option<String>,
-    special_tokens: &Bound<'_, PyAny>,
-    name: Option<String>,
-) -> PyResult<PyTokenizer> {
-    let special_tokens = (!special_tokens.is_none()).then_some(special_tokens);
-    PyTokenizer::from_bytes(data, format, pattern, special_tokens, name)
+pub(crate) fn unpickle(data: &[u8], name: Option<String>) -> PyResult<PyTokenizer> {
+    PyTokenizer::from_bytes(data, "tokenizer.json", None, None, name)
 }
 
 impl PyTokenizer {
@@ -168,7 +153,7 @@ impl PyTokenizer {
         &self,
         py: Python<'_>,
         texts: &Bound<'_, PyAny>,
-        threads: Option<usize>,
+        threads: Option<i128>,
         add_special_tokens: bool,
         allowed_special: Option<&Bound<'_, PyAny>>,
         disallowed_special: Option<&Bound<'_, PyAny>>,
@@ -207,7 +192,7 @@ impl PyTokenizer {
         &self,
         py: Python<'py>,
         texts: &Bound<'py, PyAny>,
-        threads: Option<usize>,
+        threads: Option<i128>,
         add_special_tokens: bool,
         allowed_special: Option<&Bound<'py, PyAny>>,
         disallowed_special: Option<&Bound<'py, PyAny>>,
@@ -257,7 +242,8 @@ impl PyTokenizer {
     }
 
     /// The same tokenizer with only the ids below `n`.
-    fn with_vocab_size(&self, n: usize) -> PyResult<Self> {
+    fn with_vocab_size(&self, n: i128) -> PyResult<Self> {
+        let n = convert::option(n, "the size given to with_vocab_size")?;
         Ok(Self { inner: run_short(|_| self.inner.with_vocab_size(n))? })
     }
 
@@ -310,19 +296,8 @@ impl PyTokenizer {
         let py = slf.py();
         let inner = &slf.get().inner;
         let rebuild = py.import("tokfast._tokfast")?.getattr("_unpickle")?;
-        // Ranks keep what merges cannot say; tokenizer.json keeps everything else.
-        let (format, name, pattern, specials) = if inner.model().is_complete() {
-            (Format::TokenizerJson, "tokenizer.json", None, py.None())
-        } else {
-            (
-                Format::Tiktoken,
-                "tiktoken",
-                inner.pretokenizer().pattern(),
-                slf.get().special_tokens(py)?.into_any().unbind(),
-            )
-        };
-        let data = run_short(|_| formats::write(inner, format))?;
-        let arguments = (PyBytes::new(py, &data), name, pattern, specials, inner.name()).into_pyobject(py)?;
+        let data = run_short(|_| formats::write(inner, Format::TokenizerJson))?;
+        let arguments = (PyBytes::new(py, &data), inner.name()).into_pyobject(py)?;
         Ok((rebuild, arguments))
     }
 }

@@ -8,7 +8,7 @@ use pyo3::types::PyBytes;
 use tokfast::{ByteOrder, Pretokenizer, Tokenizer, TrainOptions, Unit, WordCounter, WordCounts};
 
 use crate::convert;
-use crate::error::{run, run_short, to_py};
+use crate::error::{run, to_py};
 use crate::tokenizer::PyTokenizer;
 
 /// How often each pretoken of a corpus occurs, by descending count, then by bytes.
@@ -31,7 +31,7 @@ impl PyWordCounts {
             pairs.try_iter()?.map(|pair| pair?.extract()).collect::<PyResult<_>>()?;
         let words =
             pairs.iter().map(|(word, count)| Ok((convert::text(word)?, *count))).collect::<PyResult<Vec<_>>>()?;
-        Ok(Self { inner: run_short(|_| WordCounts::from_counts(words.iter().copied()))?, pattern })
+        Ok(Self { inner: run(counts.py(), None, |_| WordCounts::from_counts(words.iter().copied()))?, pattern })
     }
 
     /// The sum of both.
@@ -106,7 +106,7 @@ impl PyWordCounter {
 impl PyWordCounter {
     #[new]
     #[pyo3(signature = (*, pattern, special_tokens, unit, threads))]
-    fn new(pattern: Option<String>, special_tokens: Vec<String>, unit: &str, threads: Option<usize>) -> PyResult<Self> {
+    fn new(pattern: Option<String>, special_tokens: Vec<String>, unit: &str, threads: Option<i128>) -> PyResult<Self> {
         let unit = match unit {
             "document" => Unit::Document,
             "line" => Unit::Line,
@@ -147,12 +147,12 @@ impl PyWordCounter {
 pub(crate) fn train_words(
     py: Python<'_>,
     counts: &Bound<'_, PyWordCounts>,
-    vocab_size: usize,
+    vocab_size: i128,
     pattern: Option<String>,
     special_tokens: Vec<String>,
-    min_frequency: u64,
-    max_token_length: Option<usize>,
-    limit_alphabet: Option<usize>,
+    min_frequency: i128,
+    max_token_length: Option<i128>,
+    limit_alphabet: Option<i128>,
     keep_bytes: Vec<u8>,
     tie_break: &str,
     progress: Option<Py<PyAny>>,
@@ -164,10 +164,12 @@ pub(crate) fn train_words(
             return Err(PyValueError::new_err(format!("tie_break is {other:?}; pass \"huggingface\" or \"bytes\"")));
         }
     };
+    let vocab_size = convert::option(vocab_size, "vocab_size")?;
+    let optional = |value: Option<i128>, name| value.map(|value| convert::option(value, name)).transpose();
     let options = TrainOptions {
-        min_frequency,
-        max_token_length,
-        limit_alphabet,
+        min_frequency: convert::option(min_frequency, "min_frequency")?,
+        max_token_length: optional(max_token_length, "max_token_length")?,
+        limit_alphabet: optional(limit_alphabet, "limit_alphabet")?,
         keep: keep_bytes,
         byte_order,
         ..TrainOptions::default()

@@ -45,6 +45,8 @@ struct Added {
 
 #[derive(Deserialize)]
 struct Bpe {
+    #[serde(rename = "type")]
+    kind: Option<String>,
     vocab: Vocabulary,
     merges: Vec<MergeText>,
     dropout: Option<f64>,
@@ -237,6 +239,9 @@ fn refusal(bytes: &[u8], error: &serde_json::Error) -> String {
 
 pub(super) fn read(bytes: &[u8]) -> Result<Tokenizer, Fault> {
     let file: File = serde_json::from_slice(bytes).map_err(|error| refusal(bytes, &error))?;
+    if let Some(kind) = file.model.kind.as_ref().filter(|kind| *kind != "BPE") {
+        return Err(Fault::File(format!("its model is {kind:?}; only \"BPE\" is supported")));
+    }
     let refuse = |reason: &str| Err(Fault::File(format!("{reason} is not supported")));
     if let Some(part) = flatten(file.normalizer.as_ref(), "normalizers").first() {
         return refuse(&format!("the normalizer {:?}", kind(part)));

@@ -9,6 +9,7 @@
 
 use super::TrainOptions;
 use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
 use crate::words::WordCounts;
 
 /// Stands before, between and after the words.
@@ -17,6 +18,9 @@ pub(super) const END: u32 = u32::MAX;
 pub(super) const DEAD: u32 = u32::MAX - 1;
 /// Slots that share one entry of `uniform`.
 const BLOCK: usize = 32;
+
+/// Words between two looks at the clock.
+const CHECK_EVERY: usize = 1 << 14;
 
 /// All words as symbols, with their counts.
 #[derive(Debug)]
@@ -32,7 +36,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn new(words: &WordCounts, options: &TrainOptions) -> Result<Self> {
+    pub(super) fn new(words: &WordCounts, options: &TrainOptions, interrupt: &Interrupt<'_>) -> Result<Self> {
         let order = options.byte_order.bytes();
         let mut id_of_byte = [None; 256];
         let keeps = kept_bytes(words, options);
@@ -54,7 +58,10 @@ impl Layout {
             uniform: Vec::new(),
         };
         layout.symbols.push(END);
-        for (word, count) in words.iter() {
+        for (index, (word, count)) in words.iter().enumerate() {
+            if index % CHECK_EVERY == 0 {
+                interrupt.check()?;
+            }
             let start = layout.symbols.len();
             layout.symbols.extend(word.iter().filter_map(|&byte| id_of_byte[byte as usize]));
             // A word of one symbol has no pair.
@@ -109,8 +116,18 @@ impl Layout {
 
     /// Calls `visit(position, left, right, count)` for every pair of neighbours, in order.
     #[inline]
-    pub(super) fn for_each_pair(&self, spans: &[u32], mut visit: impl FnMut(usize, u32, u32, u64)) {
+    pub(super) fn for_each_pair(
+        &self,
+        spans: &[u32],
+        interrupt: &Interrupt<'_>,
+        mut visit: impl FnMut(usize, u32, u32, u64),
+    ) -> Result<()> {
+        let mut checked = 0;
         for (&start, &count) in self.starts.iter().zip(&self.counts) {
+            if start >= checked + (1 << 20) {
+                interrupt.check()?;
+                checked = start;
+            }
             let mut position = start as usize;
             let mut left = self.symbols[position];
             loop {
@@ -123,6 +140,7 @@ impl Layout {
                 (position, left) = (next, right);
             }
         }
+        Ok(())
     }
 }
 

@@ -98,7 +98,7 @@ pub(super) fn find(mut layout: Layout, options: &TrainOptions, interrupt: &Inter
     let mut spans = vec![1u32; 256];
     let mut merges = Vec::with_capacity(options.merges.min(1 << 20));
     let (mut lefts, mut rights) = (Neighbours::default(), Neighbours::default());
-    let mut pairs = scan(&layout, &spans, threshold, &rules);
+    let mut pairs = scan(&layout, &spans, threshold, &rules, interrupt)?;
     let mut reported = 0;
     while merges.len() < options.merges {
         if merges.len() >= reported + CHECK_EVERY {
@@ -111,7 +111,7 @@ pub(super) fn find(mut layout: Layout, options: &TrainOptions, interrupt: &Inter
             }
             interrupt.check()?;
             threshold = (threshold / 8).max(rules.floor);
-            pairs = scan(&layout, &spans, threshold, &rules);
+            pairs = scan(&layout, &spans, threshold, &rules, interrupt)?;
             continue;
         };
         let live = pairs.live[index as usize];
@@ -220,13 +220,13 @@ impl Pairs {
 }
 
 /// Counts all pairs of the layout, and lists the positions of those at or above the threshold.
-fn scan(layout: &Layout, spans: &[u32], threshold: u64, rules: &Rules) -> Pairs {
+fn scan(layout: &Layout, spans: &[u32], threshold: u64, rules: &Rules, interrupt: &Interrupt<'_>) -> Result<Pairs> {
     let mut totals = PairTable::<(u64, u32)>::with_capacity(1 << 16);
-    layout.for_each_pair(spans, |_, left, right, count| {
+    layout.for_each_pair(spans, interrupt, |_, left, right, count| {
         let entry = totals.entry(pair(left, right));
         entry.0 += count;
         entry.1 += 1;
-    });
+    })?;
     let mut pairs = Pairs {
         index: PairTable::with_capacity(1 << 16),
         live: Vec::new(),
@@ -239,12 +239,12 @@ fn scan(layout: &Layout, spans: &[u32], threshold: u64, rules: &Rules) -> Pairs 
         }
     }
     drop(totals);
-    layout.for_each_pair(spans, |position, left, right, _| {
+    layout.for_each_pair(spans, interrupt, |position, left, right, _| {
         if let Some(index) = pairs.index.get(pair(left, right)) {
             pairs.positions[index as usize].push(position as u32);
         }
-    });
-    pairs
+    })?;
+    Ok(pairs)
 }
 
 /// A threshold a little below the count of the last merge: the count of the word whose rank is about that of the last

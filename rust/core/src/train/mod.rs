@@ -103,12 +103,17 @@ pub fn train(words: &WordCounts, options: &TrainOptions, interrupt: &Interrupt<'
             "max_token_length is 0, but a token has at least one byte; pass 1 or more, or none".into(),
         ));
     }
+    if options.limit_alphabet == Some(0) {
+        return Err(Error::Training(
+            "limit_alphabet is 0, which leaves no byte to merge; pass 1 or more, or none".into(),
+        ));
+    }
     if options.merges > (u32::MAX / 2) as usize {
         return Err(Error::Training(format!(
             "{} merges are asked for; ids have 32 bits, ask for fewer",
             options.merges
         )));
     }
-    let layout = layout::Layout::new(words, options)?;
+    let layout = layout::Layout::new(words, options, interrupt)?;
     merge::find(layout, options, interrupt)
 }
