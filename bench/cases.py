@@ -56,9 +56,7 @@ BY_DOCUMENT_RAW_BYTES = (
     Contender("rustbpe", group="by document, raw byte ids", rounds=2),
     Contender("tokfast", {"unit": "document", "tie_break": "bytes"}, group="by document, raw byte ids"),
 )
-ONE_SIZE = (
-    "other corpora and sizes, patterns that only some peers have (cl100k, o200k), iterators, more cores"
-)
+ONE_SIZE = "other corpora and sizes, patterns that only some peers have (cl100k, o200k), iterators, more cores"
 
 CASES = (
     Case(

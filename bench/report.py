@@ -28,9 +28,7 @@ def judge(contenders: Iterable[Contender], runs: list[Run]) -> dict[str, str]:
     return wrong
 
 
-def summarize(
-    contenders: Iterable[Contender], runs: list[Run], wrong: dict[str, str]
-) -> list[dict[str, Any]]:
+def summarize(contenders: Iterable[Contender], runs: list[Run], wrong: dict[str, str]) -> list[dict[str, Any]]:
     """Medians of each contender whose answers are right, and quotients to tokfast in the same rounds."""
     rows = []
     for contender in contenders:
@@ -64,9 +62,7 @@ def summarize(
                 ]
                 if quotients:
                     entry[clock][QUOTIENT] = median(quotients)
-            row["measured"][name] = entry | {
-                unit: first[unit] for unit in ("bytes", "calls") if unit in first
-            }
+            row["measured"][name] = entry | {unit: first[unit] for unit in ("bytes", "calls") if unit in first}
         rows.append(row)
     return rows
 

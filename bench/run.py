@@ -31,9 +31,7 @@ from systems import SYSTEMS
 
 HERE = Path(__file__).resolve().parent
 RECORD = HERE / "record"
-TOUCH = (
-    "import mmap,sys; n=int(sys.argv[1]); m=mmap.mmap(-1,n); [m.__setitem__(i,1) for i in range(0,n,4096)]"
-)
+TOUCH = "import mmap,sys; n=int(sys.argv[1]); m=mmap.mmap(-1,n); [m.__setitem__(i,1) for i in range(0,n,4096)]"
 
 
 def touch_memory(n_bytes: int) -> None:
@@ -86,11 +84,7 @@ def run_case(case: Case, contenders: list[Contender], data: Path, rounds: int, t
 def machine() -> dict[str, Any]:
     """Describe what the times depend on."""
     info = Path("/proc/cpuinfo")
-    fields = (
-        dict(re.findall(r"^([^\t:]+)\t*: (.*)$", info.read_text("utf-8"), re.MULTILINE))
-        if info.exists()
-        else {}
-    )
+    fields = dict(re.findall(r"^([^\t:]+)\t*: (.*)$", info.read_text("utf-8"), re.MULTILINE)) if info.exists() else {}
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "processor": fields.get("model name") or platform.processor() or platform.machine(),
@@ -139,13 +133,9 @@ def options_of_command_line() -> argparse.Namespace:
     """Read the command line and check it."""
     names = [case.name for case in CASES]
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "--case", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}"
-    )
+    parser.add_argument("--case", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each case (default 5)")
-    parser.add_argument(
-        "--data", type=Path, default=os.environ.get("TOKFAST_DATA"), help="default: $TOKFAST_DATA"
-    )
+    parser.add_argument("--data", type=Path, default=os.environ.get("TOKFAST_DATA"), help="default: $TOKFAST_DATA")
     parser.add_argument("--touch", type=int, default=3_000_000_000, help="bytes to touch before each run")
     options = parser.parse_args()
     if options.data is None:
@@ -159,9 +149,7 @@ def compare(case: Case, data: Path, rounds: int, touch: int, found: dict[str, st
     """Run a case, print and record it; return whether every system that ran gave the right answer."""
     corpus = data / "corpus" / case.corpus
     if not corpus.exists():
-        raise SystemExit(
-            f"case {case.name} needs corpus/{case.corpus}, which is not in {data}; see bench/README.md"
-        )
+        raise SystemExit(f"case {case.name} needs corpus/{case.corpus}, which is not in {data}; see bench/README.md")
     missing = sorted({each.system for each in case.contenders if each.system not in found})
     here = [each for each in case.contenders if each.system in found]
     if missing:
@@ -186,9 +174,7 @@ def compare(case: Case, data: Path, rounds: int, touch: int, found: dict[str, st
         "no_time": wrong,
         "runs": runs,
     }
-    processor = re.sub(
-        r"[^a-z0-9]+", "-", f"{this_machine['processor']} {this_machine['cores']} cores".lower()
-    )
+    processor = re.sub(r"[^a-z0-9]+", "-", f"{this_machine['processor']} {this_machine['cores']} cores".lower())
     RECORD.mkdir(exist_ok=True)
     path = RECORD / f"{today}-{processor}-{case.name}.json"
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

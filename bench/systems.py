@@ -57,9 +57,7 @@ O200K = (
 )
 VOCABULARIES = {
     "cl100k": Vocabulary("cl100k_base.tiktoken", None, CL100K, "cl100k", "cl100k_base", "cl100k_base"),
-    "o200k": Vocabulary(
-        "o200k_base.tiktoken", "gptoss.tokenizer.json", O200K, "o200k", "o200k_base", "o200k_base"
-    ),
+    "o200k": Vocabulary("o200k_base.tiktoken", "gptoss.tokenizer.json", O200K, "o200k", "o200k_base", "o200k_base"),
     "llama3": Vocabulary("llama3_tokenizer.model.tiktoken", "llama3_1.tokenizer.json", CL100K, None),
 }
 
@@ -94,9 +92,7 @@ class Tiktoken(Adapter):
         from tiktoken.load import load_tiktoken_bpe
 
         ranks = load_tiktoken_bpe(str(folder / vocabulary.ranks))
-        self.encoding = tiktoken.Encoding(
-            "bench", pat_str=vocabulary.pattern, mergeable_ranks=ranks, special_tokens={}
-        )
+        self.encoding = tiktoken.Encoding("bench", pat_str=vocabulary.pattern, mergeable_ranks=ranks, special_tokens={})
         self.call = self.encoding.encode_ordinary
         self.decode = self.encoding.decode
 
@@ -212,9 +208,7 @@ class Fastokens(Adapter):
         from fastokens import Tokenizer
 
         if vocabulary.fastokens:
-            self.tokenizer = Tokenizer.from_tiktoken(
-                str(folder / vocabulary.ranks), encoding=vocabulary.fastokens
-            )
+            self.tokenizer = Tokenizer.from_tiktoken(str(folder / vocabulary.ranks), encoding=vocabulary.fastokens)
         else:
             self.tokenizer = Tokenizer.from_file(str(folder / str(vocabulary.json)))
         self.decode = self.tokenizer.decode
@@ -242,9 +236,7 @@ class Gigabpe(Adapter):
     def train(self, path: str, vocab_size: int) -> Any:
         import gigabpe
 
-        return gigabpe.train_bpe(
-            [path], vocab_size, special_tokens=[], pretokenizer="bytelevel", threads=self.threads
-        )
+        return gigabpe.train_bpe([path], vocab_size, special_tokens=[], pretokenizer="bytelevel", threads=self.threads)
 
     def merges(self, trained: Any) -> Merges:
         return [byte_pair(*pair) for pair in trained[1]]

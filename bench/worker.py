@@ -125,9 +125,7 @@ def peak_memory() -> int:
     """Return the largest resident set of this process in bytes."""
     status = Path("/proc/self/status")
     if status.exists():  # ru_maxrss starts at the size of the parent process on Linux
-        line = next(
-            line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM")
-        )
+        line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 

@@ -55,30 +55,22 @@ class Source(NamedTuple):
 BOTOCORE = Source(
     "botocore", "1.44.5", "Apache-2.0", "8f16a56d1dff125dd65322ae021efa7ba5195a6db5102b96862566055b748921"
 )
-DJANGO = Source(
-    "Django", "5.2.19", "BSD-3-Clause", "ad03d8abc51dbff95ebf34b27123cf0c26a3b62db7ba0cd520783686362533d1"
-)
+DJANGO = Source("Django", "5.2.19", "BSD-3-Clause", "ad03d8abc51dbff95ebf34b27123cf0c26a3b62db7ba0cd520783686362533d1")
 HOME_ASSISTANT = Source(
     "homeassistant",
     "2026.2.3",
     "Apache-2.0",
     "8167820cac4b8defe895fd2c36ac23402a445d1fe6028e8cde24caabb935282c",
 )
-KOLIBRI = Source(
-    "kolibri", "0.19.5", "MIT", "dc4c187d29a80037594c2dadd1cbc862cb4b8b76166bfd4084314f8ab2bc6221"
-)
+KOLIBRI = Source("kolibri", "0.19.5", "MIT", "dc4c187d29a80037594c2dadd1cbc862cb4b8b76166bfd4084314f8ab2bc6221")
 MYPY = Source(
     "mypy",
     "2.4.1",
     "MIT, typeshed Apache-2.0",
     "1784648d6ec8c2b5465e3f26241b845a0b3cb4e56c993c64abe16989e7698999",
 )
-CYTHON = Source(
-    "Cython", "3.3.1", "Apache-2.0", "61abc7feedd20dac6c4ff7ab3a30e17136a067b242ab9253e2b4a6d9a72c2b61"
-)
-BOKEH = Source(
-    "bokeh", "3.10.2", "BSD-3-Clause", "511f0c3ecbd396012b65b677826c92ccfa4e951a25484da068fed46b1183b154"
-)
+CYTHON = Source("Cython", "3.3.1", "Apache-2.0", "61abc7feedd20dac6c4ff7ab3a30e17136a067b242ab9253e2b4a6d9a72c2b61")
+BOKEH = Source("bokeh", "3.10.2", "BSD-3-Clause", "511f0c3ecbd396012b65b677826c92ccfa4e951a25484da068fed46b1183b154")
 SOURCES = (BOTOCORE, DJANGO, HOME_ASSISTANT, KOLIBRI, MYPY, CYTHON, BOKEH)
 
 # Characters that each part may bring, about; a larger part is thinned evenly.
@@ -114,9 +106,7 @@ def fetch(source: Source, cache: Path) -> Path:
             kind = ["--no-binary=Django"]
         with tempfile.TemporaryDirectory() as scratch:
             pinned = Path(scratch, "requirements.txt")
-            pinned.write_text(
-                f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n", encoding="utf-8"
-            )
+            pinned.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n", encoding="utf-8")
             pip = [
                 sys.executable,
                 "-m",
@@ -126,9 +116,7 @@ def fetch(source: Source, cache: Path) -> Path:
                 "--quiet",
                 "--no-deps",
             ]
-            subprocess.run(
-                [*pip, *kind, "--require-hashes", "-r", str(pinned), "-d", str(folder)], check=True
-            )
+            subprocess.run([*pip, *kind, "--require-hashes", "-r", str(pinned), "-d", str(folder)], check=True)
         found = with_hash(folder, source.sha256)
     if not found:
         raise SystemExit(
@@ -304,13 +292,9 @@ def write(parts: dict[str, list[str]], out: Path) -> None:
     ranks = b"".join(b"%s %d\n" % (base64.b64encode(token), rank) for rank, token in enumerate(trained.vocab))
     deflated = len(zlib.compress(ranks, 6))
     if deflated > MAX_DEFLATED:
-        raise SystemExit(
-            f"the ranks take {deflated} bytes in the wheel, more than {MAX_DEFLATED}: nothing written"
-        )
+        raise SystemExit(f"the ranks take {deflated} bytes in the wheel, more than {MAX_DEFLATED}: nothing written")
 
-    tokenizer = tokfast.Tokenizer.from_bytes(
-        ranks, format="tiktoken", pattern=PATTERN, special_tokens=special_tokens
-    )
+    tokenizer = tokfast.Tokenizer.from_bytes(ranks, format="tiktoken", pattern=PATTERN, special_tokens=special_tokens)
     for name, part in parts.items():
         if trained.encode(part[0]) != tokenizer.encode(part[0]):
             raise SystemExit(f"{name}: the ranks and the merges give different ids: nothing written")
@@ -328,9 +312,7 @@ def write(parts: dict[str, list[str]], out: Path) -> None:
     }
     out.mkdir(parents=True, exist_ok=True)
     (out / f"{NAME}.tiktoken").write_bytes(ranks)
-    (out / f"{NAME}.json").write_text(
-        json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    (out / f"{NAME}.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"{out / NAME}.tiktoken: {len(ranks):,} bytes, {deflated:,} in the wheel")
 
 
@@ -343,9 +325,7 @@ def main() -> None:
     """Read the command line, build the corpus, train."""
     default_cache = os.environ.get("TOKFAST_TEST_DATA") or Path.home() / ".cache" / "tokfast-tests"
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "--cache", type=Path, default=Path(default_cache), help="folder that keeps the archives"
-    )
+    parser.add_argument("--cache", type=Path, default=Path(default_cache), help="folder that keeps the archives")
     parser.add_argument("--out", type=Path, default=DATA, help="folder to write into")
     parser.add_argument("--corpus-only", action="store_true", help="print the bytes of each part and stop")
     options = parser.parse_args()

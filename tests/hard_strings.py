@@ -107,11 +107,7 @@ RUNS = [
         for unit in ("a", "A", " ", "\n", "0", "!", "^", "_", "\u00e9", "\u0301")
         for length in RUN_LENGTHS
     ),
-    *(
-        unit * (length // 2)
-        for unit in ("ab", "\r\n", "\u4e2d", "\U0001f600", "' ", "\t ")
-        for length in RUN_LENGTHS
-    ),
+    *(unit * (length // 2) for unit in ("ab", "\r\n", "\u4e2d", "\U0001f600", "' ", "\t ") for length in RUN_LENGTHS),
     *("x" + " " * length + "y" for length in RUN_LENGTHS),
     *("x" + "\n" * length + " y" for length in RUN_LENGTHS),
     *("".join(chr(0x61 + index * 7 % 26) for index in range(length)) for length in RUN_LENGTHS),

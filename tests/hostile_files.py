@@ -35,9 +35,7 @@ HOSTILE_JSON: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "deep nesting": lambda _: b'{"model":' + b"[" * 200_000,
     "deep pre_tokenizer": lambda parsed: (
         json.dumps(parsed)
-        .replace(
-            '"pre_tokenizer": {', '"pre_tokenizer": ' + '{"type":"Sequence","pretokenizers":[' * 5000 + "{", 1
-        )
+        .replace('"pre_tokenizer": {', '"pre_tokenizer": ' + '{"type":"Sequence","pretokenizers":[' * 5000 + "{", 1)
         .encode()
     ),
     "no model": changed(lambda parsed: parsed.pop("model")),

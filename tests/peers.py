@@ -133,8 +133,6 @@ def huggingface_train(
         ]
     )
     alphabet = pre_tokenizers.ByteLevel.alphabet() if full_alphabet else []
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size, initial_alphabet=alphabet, show_progress=False, **options
-    )
+    trainer = trainers.BpeTrainer(vocab_size=vocab_size, initial_alphabet=alphabet, show_progress=False, **options)
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer

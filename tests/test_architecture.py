@@ -75,12 +75,7 @@ def unsafe_files() -> set[str]:
 
 def test_unsafe_stands_where_architecture_lists_it() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    listed = {
-        name
-        for line in text.splitlines()
-        if "unsafe" in line
-        for name in re.findall(r"rust/[\w/]+\.rs", line)
-    }
+    listed = {name for line in text.splitlines() if "unsafe" in line for name in re.findall(r"rust/[\w/]+\.rs", line)}
     assert unsafe_files() == listed
 
 

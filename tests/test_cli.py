@@ -23,9 +23,7 @@ TEXT = "Hello world, 你好! It's 12345 o'clock.\n"
 
 def invoke(*arguments: object, stdin: bytes | None = None) -> Result:
     """Run in this process; errors that `main` turns into exit codes are raised as they are."""
-    return CliRunner().invoke(
-        cli, list(map(str, arguments)), input=stdin, prog_name="tokfast", catch_exceptions=False
-    )
+    return CliRunner().invoke(cli, list(map(str, arguments)), input=stdin, prog_name="tokfast", catch_exceptions=False)
 
 
 @pytest.fixture

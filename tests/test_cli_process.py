@@ -24,7 +24,7 @@ def start(*arguments: object, code: str = MAIN, **options: Any) -> subprocess.Po
     """Start `tokfast` with pipes, or with what the options say instead."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(command, **{**pipes, **options})  # noqa: S603 (the command is our own)
+    return subprocess.Popen(command, **{**pipes, **options})
 
 
 def run(*arguments: object, stdin: bytes = b"", **options: Any) -> tuple[int, bytes, bytes]:
@@ -85,9 +85,7 @@ def test_usage_errors_exit_2(tree: Path, arguments: str) -> None:
         ("train none.txt -n 300 -o x.json", b"", "none.txt: No such file or directory"),
     ],
 )
-def test_runtime_errors_are_one_line_and_exit_1(
-    tree: Path, arguments: str, stdin: bytes, message: str
-) -> None:
+def test_runtime_errors_are_one_line_and_exit_1(tree: Path, arguments: str, stdin: bytes, message: str) -> None:
     code, _, errors = run(*arguments.split(), "-q", stdin=stdin, cwd=tree)
     assert code == 1, errors
     lines = errors.decode().splitlines()
@@ -187,4 +185,4 @@ def test_readme_commands_run(tree: Path) -> None:
     assert len(commands) >= 4
     for line in commands:
         shell = ["/bin/sh", "-e", "-c", line]
-        subprocess.run(shell, cwd=tree, env=environment, check=True, timeout=60)  # noqa: S603
+        subprocess.run(shell, cwd=tree, env=environment, check=True, timeout=60)

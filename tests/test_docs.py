@@ -33,9 +33,7 @@ def run(tests: list[doctest.DocTest]) -> int:
 
 def python_blocks(document: Path) -> list[str]:
     """The Python code blocks of a Markdown file."""
-    return re.findall(
-        r"^```python\n(.*?)^```", document.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-    )
+    return re.findall(r"^```python\n(.*?)^```", document.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -53,9 +51,7 @@ def stub_docstrings() -> dict[str, str]:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             named.append((node.name, node))
         if isinstance(node, ast.ClassDef):
-            named += [
-                (f"{node.name}.{item.name}", item) for item in node.body if isinstance(item, ast.FunctionDef)
-            ]
+            named += [(f"{node.name}.{item.name}", item) for item in node.body if isinstance(item, ast.FunctionDef)]
     documented = ((name, ast.get_docstring(node)) for name, node in named)
     return {name: text for name, text in documented if text and ">>>" in text}
 

@@ -78,9 +78,7 @@ def test_id_in_a_batch(trained: tokfast.Tokenizer) -> None:
         trained.decode_batch([[1], [1, 2000]])
 
 
-@pytest.mark.parametrize(
-    "ids", ["abc", [1.5], [None], ["1"], None, 7, np.array([1.0]), np.array([[1]])], ids=repr
-)
+@pytest.mark.parametrize("ids", ["abc", [1.5], [None], ["1"], None, 7, np.array([1.0]), np.array([[1]])], ids=repr)
 def test_what_is_no_id(trained: tokfast.Tokenizer, ids: Any) -> None:
     with pytest.raises(TypeError):
         trained.decode(ids)
@@ -183,9 +181,7 @@ def test_bad_special_tokens_for_a_file(tmp_path: Path, special_tokens: Any) -> N
 
 
 def test_special_token_in_the_text(trained: tokfast.Tokenizer) -> None:
-    with pytest.raises(
-        tokfast.SpecialTokenError, match=r'"<\|end\|>" at byte 3, .*allowed_special'
-    ) as caught:
+    with pytest.raises(tokfast.SpecialTokenError, match=r'"<\|end\|>" at byte 3, .*allowed_special') as caught:
         trained.encode("\u00e9a<|end|>", disallowed_special="all")
     assert isinstance(caught.value, ValueError)
 

@@ -36,9 +36,7 @@ def read_back(tokenizer: tokfast.Tokenizer, path: Path) -> tokfast.Tokenizer:
     """Read a file; one of ranks is told what it does not hold."""
     if path.suffix == ".json":
         return tokfast.Tokenizer.from_file(path)
-    return tokfast.Tokenizer.from_file(
-        path, pattern=tokenizer.pattern, special_tokens=tokenizer.special_tokens
-    )
+    return tokfast.Tokenizer.from_file(path, pattern=tokenizer.pattern, special_tokens=tokenizer.special_tokens)
 
 
 # ------------------------------------------------------------------------------------ and back
@@ -57,9 +55,7 @@ def test_saved_and_read_is_the_same(trained: tokfast.Tokenizer, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("name", FORMATS.values())
-def test_real_vocabulary_saved_and_read_is_the_same(
-    real: tokfast.Tokenizer, tmp_path: Path, name: str
-) -> None:
+def test_real_vocabulary_saved_and_read_is_the_same(real: tokfast.Tokenizer, tmp_path: Path, name: str) -> None:
     real.save(tmp_path / name)
     back = read_back(real, tmp_path / name)
     assert back.vocab == real.vocab
@@ -95,9 +91,7 @@ def test_format_is_sniffed(trained: tokfast.Tokenizer, tmp_path: Path) -> None:
     for form in FORMATS:
         trained.save(tmp_path / form, format=form)
         options: dict[str, Any] = (
-            {"pattern": trained.pattern, "special_tokens": trained.special_tokens}
-            if form == "tiktoken"
-            else {}
+            {"pattern": trained.pattern, "special_tokens": trained.special_tokens} if form == "tiktoken" else {}
         )
         assert tokfast.Tokenizer.from_file(tmp_path / form, **options).vocab == trained.vocab
 
@@ -144,9 +138,7 @@ def test_tiktoken_reads_ranks(trained: tokfast.Tokenizer, tmp_path: Path) -> Non
         assert theirs.encode_ordinary(text) == trained.encode(text), ascii(text)
 
 
-def test_the_published_files_come_out_byte_for_byte(
-    real: tokfast.Tokenizer, vocabulary: str, tmp_path: Path
-) -> None:
+def test_the_published_files_come_out_byte_for_byte(real: tokfast.Tokenizer, vocabulary: str, tmp_path: Path) -> None:
     real.save(tmp_path / "t.tiktoken")
     assert (tmp_path / "t.tiktoken").read_bytes() == peers.real_file(peers.RANKS[vocabulary]).read_bytes()
 
@@ -188,9 +180,7 @@ def test_a_failed_save_keeps_what_was_there(trained: tokfast.Tokenizer, tmp_path
         "except OSError as error:\n"
         "    print(type(error).__name__)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "OSError\n"
     assert (tmp_path / "t.json").read_text(encoding="utf-8") == "precious"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source.json", "t.json"]
@@ -237,9 +227,7 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.9, 0.999])
-def test_a_truncated_tokenizer_json_is_refused(
-    unnamed: tokfast.Tokenizer, tmp_path: Path, part: float
-) -> None:
+def test_a_truncated_tokenizer_json_is_refused(unnamed: tokfast.Tokenizer, tmp_path: Path, part: float) -> None:
     unnamed.save(tmp_path / "t.json")
     whole = (tmp_path / "t.json").read_bytes().rstrip()
     (tmp_path / "t.json").write_bytes(whole[: min(int(len(whole) * part), len(whole) - 1)])
@@ -288,9 +276,7 @@ def test_ranks_without_a_pattern_are_refused() -> None:
 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t").write_bytes(BYTES)
-    with pytest.raises(
-        tokfast.TokenizerFileError, match=r"nonsense.* pass one of: tokenizer\.json, tiktoken"
-    ):
+    with pytest.raises(tokfast.TokenizerFileError, match=r"nonsense.* pass one of: tokenizer\.json, tiktoken"):
         tokfast.Tokenizer.from_file(tmp_path / "t", format="nonsense")  # type: ignore[arg-type]
     (tmp_path / "t").write_bytes(b"\x7fELF...")
     with pytest.raises(tokfast.TokenizerFileError, match="in no format this library knows"):
@@ -299,9 +285,7 @@ def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
 
 @given(
     position=st.floats(0, 1, exclude_max=True),
-    replacement=st.one_of(
-        st.binary(max_size=4), st.sampled_from([b'"', b"{", b"}", b"null", b"-1", b"9" * 12])
-    ),
+    replacement=st.one_of(st.binary(max_size=4), st.sampled_from([b'"', b"{", b"}", b"null", b"-1", b"9" * 12])),
     length=st.integers(0, 8),
 )
 @pytest.mark.parametrize("form", FORMATS)

@@ -17,9 +17,7 @@ from hard_strings import HARD_BYTES, HARD_STRINGS
 from tokfast._tokfast import split
 
 SCHEMES = sorted(peers.PATTERNS)
-fragments = st.sampled_from(
-    [*"aB1' \n\r\t!/_\u017f\u0301\u4e2d\u01c5\u02b0\xa0\u3000\u2028", "'s", "'LL", "don't"]
-)
+fragments = st.sampled_from([*"aB1' \n\r\t!/_\u017f\u0301\u4e2d\u01c5\u02b0\xa0\u3000\u2028", "'s", "'LL", "don't"])
 
 
 def by_huggingface(pattern: str, text: str) -> list[bytes]:
@@ -68,9 +66,7 @@ def test_scheme_on_every_code_point(scheme: str) -> None:
     otherwise = []
     for start in range(0, len(points), 256):
         block = points[start : start + 256]
-        if split("".join(map(in_context, block)), scheme) != by_regex(
-            pattern, "".join(map(in_context, block))
-        ):
+        if split("".join(map(in_context, block)), scheme) != by_regex(pattern, "".join(map(in_context, block))):
             texts = map(in_context, block)
             otherwise += [text for text in texts if split(text, scheme) != by_regex(pattern, text)]
     # The two know different versions of Unicode; the version that counts is that of the peers.

@@ -55,9 +55,7 @@ def test_all_holds_the_contract() -> None:
 def test_all_holds_what_is_there() -> None:
     assert len(tokfast.__all__) == len(set(tokfast.__all__))
     public = {
-        name
-        for name, value in vars(tokfast).items()
-        if not name.startswith("_") and not isinstance(value, ModuleType)
+        name for name, value in vars(tokfast).items() if not name.startswith("_") and not isinstance(value, ModuleType)
     }
     assert public | {"__version__"} == {
         name for name in tokfast.__all__ if not isinstance(getattr(tokfast, name), ModuleType)

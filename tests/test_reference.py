@@ -19,9 +19,7 @@ words = st.lists(st.text("ab c", max_size=12), max_size=6)
 def recount(texts: list[str], merges: int) -> list[bytes]:
     """Learn merges by counting every pair of the text anew for each one, as the textbook says."""
     pieces = [
-        [bytes([byte]) for byte in match.group().encode()]
-        for text in texts
-        for match in reference.WORDS.finditer(text)
+        [bytes([byte]) for byte in match.group().encode()] for text in texts for match in reference.WORDS.finditer(text)
     ]
     ids = {bytes([byte]): number for number, byte in enumerate(reference.BYTE_ORDER["huggingface"])}
     learned: list[bytes] = []
@@ -76,9 +74,7 @@ def test_bytes_stand_in_the_order_of_gpt2() -> None:
         ("x\x01y\x01", "bytes", b"\x01y"),
     ],
 )
-def test_ties_go_to_the_smaller_ids(
-    text: str, tie_break: Literal["huggingface", "bytes"], first: bytes
-) -> None:
+def test_ties_go_to_the_smaller_ids(text: str, tie_break: Literal["huggingface", "bytes"], first: bytes) -> None:
     tokenizer = reference.train(text, 257, tie_break=tie_break, pattern=None)
     assert tokenizer.vocab[256] == first
 
@@ -136,7 +132,5 @@ def test_lone_surrogates_are_refused() -> None:
 
 
 def test_too_small_a_vocabulary_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match=r"vocab_size is 257, but 2 special tokens .* pass vocab_size >= 258"
-    ):
+    with pytest.raises(ValueError, match=r"vocab_size is 257, but 2 special tokens .* pass vocab_size >= 258"):
         reference.train("ab", 257, special_tokens=["<s>", "<e>"])

@@ -54,9 +54,7 @@ def test_threads_train_side_by_side() -> None:
     text = peers.code(200_000)
     expected = tokfast.train(iter([text]), 1000).merges
     with ThreadPoolExecutor(4) as pool:
-        trained = pool.map(
-            lambda threads: tokfast.train(iter([text]), 1000, threads=threads).merges, [1, 2, 3, 4]
-        )
+        trained = pool.map(lambda threads: tokfast.train(iter([text]), 1000, threads=threads).merges, [1, 2, 3, 4])
         assert all(merges == expected for merges in trained)
 
 

@@ -50,9 +50,7 @@ def test_equals_the_reference(
     texts: list[str], pattern: str | None, merges: int, special_tokens: list[str], **options: Any
 ) -> None:
     size = 256 + len(special_tokens) + merges
-    expected = reference.train(
-        texts, size, pattern=COMPILED[pattern], special_tokens=special_tokens, **options
-    )
+    expected = reference.train(texts, size, pattern=COMPILED[pattern], special_tokens=special_tokens, **options)
     trained = tokfast.train(iter(texts), size, pattern=pattern, special_tokens=special_tokens, **options)
     assert trained.vocab == expected.vocab
     assert trained.merges == expected.merges
@@ -109,18 +107,13 @@ def real_corpus() -> tuple[str, ...]:
 
 def huggingface_merges(pattern: str, vocab_size: int, **options: Any) -> list[tuple[bytes, bytes]]:
     """Merges of Hugging Face's trainer, its byte characters turned back into bytes."""
-    trained = peers.huggingface_train(
-        iter(real_corpus()), vocab_size, pattern=peers.PATTERNS[pattern], **options
-    )
+    trained = peers.huggingface_train(iter(real_corpus()), vocab_size, pattern=peers.PATTERNS[pattern], **options)
     order = reference.BYTE_ORDER["huggingface"]
     printable = set(order[:188])
     byte_of = {chr(byte): byte for byte in printable}
     byte_of |= {chr(0x100 + number): byte for number, byte in enumerate(order[188:])}
     merges = json.loads(trained.to_str())["model"]["merges"]
-    return [
-        (bytes(map(byte_of.__getitem__, left)), bytes(map(byte_of.__getitem__, right)))
-        for left, right in merges
-    ]
+    return [(bytes(map(byte_of.__getitem__, left)), bytes(map(byte_of.__getitem__, right))) for left, right in merges]
 
 
 @pytest.mark.parametrize("pattern", ["gpt2", "cl100k", "o200k"])
@@ -148,9 +141,7 @@ def test_limit_alphabet_equals_huggingface() -> None:
     # Hugging Face breaks ties at the cut-off at random: cut where the counts differ.
     totals = sorted(Counter(b"".join(text.encode() for text in real_corpus())).values(), reverse=True)
     limit = next(size for size in range(80, 200) if totals[size - 1] > totals[size])
-    trained = tokfast.train(
-        iter(real_corpus()), 256 + 1000, pattern="gpt2", limit_alphabet=limit, initial_alphabet=b""
-    )
+    trained = tokfast.train(iter(real_corpus()), 256 + 1000, pattern="gpt2", limit_alphabet=limit, initial_alphabet=b"")
     theirs = huggingface_merges("gpt2", limit + 1000, limit_alphabet=limit, full_alphabet=False)
     assert merged_bytes(trained) == theirs
 

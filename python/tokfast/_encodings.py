@@ -114,9 +114,7 @@ _MODELS_OF: dict[str, str] = {
     " code-search-ada-code-001",
     "gpt2": "gpt2 gpt-2",
 }
-MODELS: dict[str, str] = {
-    model: encoding for encoding, models in _MODELS_OF.items() for model in models.split()
-}
+MODELS: dict[str, str] = {model: encoding for encoding, models in _MODELS_OF.items() for model in models.split()}
 
 # The first that fits wins, so the longer of two prefixes stands first.
 MODEL_PREFIXES: dict[str, str] = {

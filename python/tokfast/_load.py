@@ -236,9 +236,7 @@ def _tiktoken_cache() -> Iterator[Path]:
     import tempfile
     from contextlib import suppress
 
-    with suppress(
-        OSError
-    ):  # no temporary folder that can be written: then tiktoken has no cache there either
+    with suppress(OSError):  # no temporary folder that can be written: then tiktoken has no cache there either
         yield Path(tempfile.gettempdir(), "data-gym-cache")
 
 

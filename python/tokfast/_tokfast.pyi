@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, SupportsIndex, final
+from typing import Any, Literal, SupportsIndex, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,11 @@ __all__ = [
 
 __version__: str
 
-_Text = str | bytes
-_Special = Iterable[str] | Literal["all"]
-_Format = Literal["tokenizer.json", "tiktoken"]
-_Progress = Callable[[str, int, int], object]
-_Ids = Iterable[SupportsIndex] | NDArray[np.integer[Any]]
+_Text: TypeAlias = str | bytes
+_Special: TypeAlias = Iterable[str] | Literal["all"]
+_Format: TypeAlias = Literal["tokenizer.json", "tiktoken"]
+_Progress: TypeAlias = Callable[[str, int, int], object]
+_Ids: TypeAlias = Iterable[SupportsIndex] | NDArray[np.integer[Any]]
 
 @final
 class Tokenizer:
@@ -268,7 +268,9 @@ class WordCounts:
 
     @staticmethod
     def from_counts(
-        counts: Mapping[str, int] | Mapping[bytes, int] | Iterable[tuple[_Text, int]], *, pattern: str | None = None
+        counts: Mapping[str, int] | Mapping[bytes, int] | Iterable[tuple[_Text, int]],
+        *,
+        pattern: str | None = None,
     ) -> WordCounts:
         """Return counts made elsewhere, up to 2^64 - 1; equal words are added up, counts of 0 left out.
 
@@ -322,9 +324,7 @@ def split(text: _Text, pattern: str | None) -> list[bytes]:
 def scheme_names() -> list[str]:
     """Return the names of the pretokenizer schemes."""
 
-def list_files(
-    paths: Sequence[str | os.PathLike[str]], *, hidden: bool = False, binary: bool = False
-) -> list[str]:
+def list_files(paths: Sequence[str | os.PathLike[str]], *, hidden: bool = False, binary: bool = False) -> list[str]:
     """Return the files that paths, directories (as git sees them) and globs name.
 
     From directories and globs, hidden files and binary files (a NUL in the first 8 kB) are taken only if asked for.

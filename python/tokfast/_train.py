@@ -60,7 +60,10 @@ def _names_files(item: object) -> bool:
     """Whether a str is an existing path or a glob that matches; long or broken ones are text."""
     if not isinstance(item, str) or not item or len(item) > _LONGEST_PATH or "\n" in item or "\0" in item:
         return False
-    return os.path.exists(item) or (glob.has_magic(item) and any(glob.iglob(item, recursive=True)))  # noqa: PTH110, PTH207 - a str
+    # Asked of a str, and for many of them.
+    if os.path.exists(item):  # noqa: PTH110
+        return True
+    return glob.has_magic(item) and any(glob.iglob(item, recursive=True))  # noqa: PTH207
 
 
 def _kept_bytes(initial_alphabet: Literal["bytes"] | Iterable[int]) -> bytes:
@@ -68,7 +71,7 @@ def _kept_bytes(initial_alphabet: Literal["bytes"] | Iterable[int]) -> bytes:
         return b""
     if not isinstance(initial_alphabet, str):
         values = list(initial_alphabet)
-        if all(isinstance(value, int) and 0 <= value < 256 for value in values):  # noqa: PLR2004 - a byte
+        if all(isinstance(value, int) and 0 <= value < 256 for value in values):
             return bytes(values)
     raise TrainingError(
         f'initial_alphabet is {initial_alphabet!r:.200}; pass "bytes", or the bytes to keep as integers from 0 to 255'

@@ -206,9 +206,7 @@ def train(
     return ReferenceTokenizer(vocab, merges, specials, pattern)
 
 
-def encode(
-    tokenizer: ReferenceTokenizer, text: str | bytes, *, allowed_special: Iterable[str] = ()
-) -> list[int]:
+def encode(tokenizer: ReferenceTokenizer, text: str | bytes, *, allowed_special: Iterable[str] = ()) -> list[int]:
     r"""Turn a text into token ids.
 
     A special token's text is ordinary text unless it is in `allowed_special`.
@@ -278,9 +276,7 @@ def _merge(ids: list[int], pair: Pair, new: int) -> list[int]:
     return merged
 
 
-def _pieces(
-    text: str | bytes, pattern: Pattern | None, specials: Iterable[str]
-) -> Iterator[tuple[bytes, str]]:
+def _pieces(text: str | bytes, pattern: Pattern | None, specials: Iterable[str]) -> Iterator[tuple[bytes, str]]:
     """Cut a text: yield (bytes, "") for each piece, and (b"", special) for each special token.
 
     Where two special tokens begin at one place, the longer one is taken. Bytes that are not UTF-8
@@ -309,9 +305,7 @@ def _count_pieces(
 ) -> Counter[bytes]:
     """Count the occurrences of each distinct piece."""
     texts = [source] if isinstance(source, str | bytes) else source
-    return Counter(
-        piece for text in texts for piece, special in _pieces(text, pattern, specials) if not special
-    )
+    return Counter(piece for text in texts for piece, special in _pieces(text, pattern, specials) if not special)
 
 
 def _limit_alphabet(occurrences: Counter[bytes], size: int | None, byte_id: dict[int, int]) -> Counter[bytes]:

@@ -59,9 +59,7 @@ def json_option(command: Command) -> Command:
 
 def quiet_option(command: Command) -> Command:
     """Add ``-q/--quiet``."""
-    return click.option("-q", "--quiet", is_flag=True, help="No notes or progress on standard error.")(
-        command
-    )
+    return click.option("-q", "--quiet", is_flag=True, help="No notes or progress on standard error.")(command)
 
 
 def load_tokenizer(name_or_path: str | None, *, quiet: bool) -> "Tokenizer":

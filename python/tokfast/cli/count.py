@@ -185,9 +185,7 @@ def _report(counted: list[Counted], sources: Sources, tokenizer: dict[str, objec
         "schema_version": JSON_SCHEMA_VERSION,
         "tokenizer": tokenizer,
         "exact": not tokenizer["default"],
-        "files": [
-            {"path": _as_text(line.path), "tokens": line.n_tokens, "bytes": line.n_bytes} for line in counted
-        ],
+        "files": [{"path": _as_text(line.path), "tokens": line.n_tokens, "bytes": line.n_bytes} for line in counted],
         "total": {
             "files": len(counted),
             "tokens": sum(line.n_tokens for line in counted),

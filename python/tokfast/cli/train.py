@@ -60,9 +60,7 @@ The same text and options give the same file, whatever the number of threads.
     type=number,
     help="Make no token of this many bytes or more, other than pairs of single bytes.",
 )
-@click.option(
-    "--limit-alphabet", type=number, help="Merge only this many of the 256 bytes, the most frequent ones."
-)
+@click.option("--limit-alphabet", type=number, help="Merge only this many of the 256 bytes, the most frequent ones.")
 @click.option(
     "--tie-break",
     type=click.Choice(["huggingface", "bytes"]),

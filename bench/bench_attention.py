@@ -1,0 +1,344 @@
+"""Attention against its own matrix products and against compiled peers, in interleaved pairs.
+
+    python bench/bench_attention.py limit      # time over the two matrix products alone
+    python bench/bench_attention.py peers      # onnxruntime and JAX on the CPU; --lengths 8192 for more
+    python bench/bench_attention.py small      # a 4 x 16 x 16 input against the textbook formula
+    python bench/bench_attention.py accuracy   # error against float64, and memory beyond the output
+
+Each command writes its rows to ``bench/record/attention-<command>.json`` (with the lengths, if given) together with the machine, the
+versions and the BLAS settings. A ratio is the median over rounds; within a round the contestants run one
+after the other, so that a slow moment of the machine meets all of them. Every contestant's output is compared
+with ours first.
+
+What it does not show: other machines and BLAS builds (their ratio of product to exponential differs), other
+head sizes, accelerators. ``bounded`` and ``general`` are the two loops of the same kernel: unit-normal inputs
+qualify for the first, the same inputs with queries eight times as long for the second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import statistics
+import sys
+import time
+import tracemalloc
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tokfast.attention import scaled_dot_product_attention
+from tokfast.attention._blocks import ROWS_PER_BLOCK, SCORES_PER_TILE
+from tokfast.attention._threads import default_threads, run_jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Array = npt.NDArray[Any]
+RECORD = Path(__file__).parent / "record"
+HEADS, HEAD_DIM = 8, 64
+THREADS = default_threads(1 << 30)
+
+
+def inputs(n: int, *, query_scale: float = 1.0) -> tuple[Array, Array, Array]:
+    """Unit-normal float32 q, k, v of shape (8, n, 64)."""
+    rng = np.random.default_rng(n)
+    q, k, v = (rng.standard_normal((HEADS, n, HEAD_DIM), dtype=np.float32) for _ in range(3))
+    return q * np.float32(query_scale), k, v
+
+
+def products_alone(q: Array, k: Array, v: Array, *, is_causal: bool) -> None:
+    """Do the two products of every tile that attention visits: same tiles and threads, nothing else."""
+    n, rows, width = q.shape[1], ROWS_PER_BLOCK, SCORES_PER_TILE // ROWS_PER_BLOCK
+    jobs = [(head, start) for start in range(0, n, rows) for head in range(HEADS)]
+
+    def work(scratch: Array, job: tuple[int, int]) -> Array:
+        head, start = job
+        if scratch.size == 0:
+            scratch = np.empty(rows * width, dtype=np.float32)
+        block = q[head, start : start + rows]
+        attended = np.empty((len(block), HEAD_DIM), dtype=np.float32)
+        end = min(start + rows, n) if is_causal else n
+        for first in range(0, end, width):
+            stop = min(first + width, end)
+            scores = scratch[: len(block) * (stop - first)].reshape(len(block), stop - first)
+            np.matmul(block, k[head, first:stop].T, out=scores)
+            np.matmul(scores, v[head, first:stop], out=attended)
+        return scratch
+
+    run_jobs(jobs, work, THREADS)
+
+
+def textbook(q: Array, k: Array, v: Array) -> Array:
+    """Softmax(QK^T / sqrt(d)) V as one would write it."""
+    scores = q @ k.swapaxes(-1, -2) / np.sqrt(np.float32(q.shape[-1]))
+    exponentials = np.exp(scores - scores.max(-1, keepdims=True))
+    weights: Array = exponentials / exponentials.sum(-1, keepdims=True)
+    return weights @ v
+
+
+def onnxruntime_operator(q: Array, k: Array, v: Array, *, is_causal: bool, op: str) -> Callable[[], Array]:
+    """Attention of the standard (opset 23) or MultiHeadAttention of onnxruntime's own domain."""
+    import onnxruntime
+    from onnx import TensorProto, helper
+
+    contrib = op == "MultiHeadAttention"
+    attributes: dict[str, Any] = {"num_heads": HEADS, "unidirectional": int(is_causal)} if contrib else {}
+    node = helper.make_node(
+        op,
+        ["q", "k", "v"],
+        ["y"],
+        domain="com.microsoft" if contrib else "",
+        **(attributes if contrib else {"is_causal": int(is_causal)}),
+    )
+    rank: list[None] = [None] * (3 if contrib else 4)
+    graph = helper.make_graph(
+        [node],
+        "attention",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, rank) for name in "qkv"],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, rank)],
+    )
+    domains = [helper.make_opsetid("", 23), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=domains, ir_version=10)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = THREADS
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+    feed = {name: _fold(x) if contrib else x[None] for name, x in zip("qkv", (q, k, v), strict=True)}
+
+    def call() -> Array:
+        (y,) = session.run(None, feed)
+        return np.asarray(_unfold(y) if contrib else y[0])
+
+    return call
+
+
+def _fold(x: Array) -> Array:
+    """(heads, n, size) to (1, n, heads * size)."""
+    return np.ascontiguousarray(x.transpose(1, 0, 2).reshape(1, x.shape[1], -1))
+
+
+def _unfold(y: Array) -> Array:
+    heads: Array = y[0].reshape(y.shape[1], HEADS, HEAD_DIM)
+    return heads.transpose(1, 0, 2)
+
+
+def jax_attention(q: Array, k: Array, v: Array, *, is_causal: bool) -> Callable[[], Array]:
+    """jax.nn.dot_product_attention, compiled, with inputs already in its layout."""
+    import jax
+
+    attend = jax.jit(lambda q, k, v: jax.nn.dot_product_attention(q, k, v, is_causal=is_causal))
+    feed = [jax.numpy.asarray(x.transpose(1, 0, 2)[None]) for x in (q, k, v)]
+
+    def call() -> Array:
+        y: Array = np.asarray(attend(*feed).block_until_ready())
+        return np.asarray(y[0].transpose(1, 0, 2))
+
+    return call
+
+
+def interleaved(
+    contestants: dict[str, Callable[[], object]], rounds: int, pause: float = 0.0
+) -> dict[str, list[float]]:
+    """Seconds of each contestant per round, after one call to warm up.
+
+    onnxruntime's threads spin for a while after each call; a pause keeps that out of the next one's time.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    for call in contestants.values():
+        call()
+    for _ in range(rounds):
+        for name, call in contestants.items():
+            if pause:
+                time.sleep(pause)
+            start = time.perf_counter()
+            call()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def median_ratio(numerator: list[float], denominator: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(numerator, denominator, strict=True))
+
+
+def run_limit(lengths: list[int], rounds: int) -> list[dict[str, Any]]:
+    rows = []
+    for n in lengths:
+        for is_causal in (False, True):
+            q, k, v = inputs(n)
+            long_q = inputs(n, query_scale=8.0)[0]
+            attend = partial(scaled_dot_product_attention, is_causal=is_causal, threads=THREADS)
+            contestants: dict[str, Callable[[], object]] = {
+                "products": partial(products_alone, q, k, v, is_causal=is_causal),
+                "bounded": partial(attend, q, k, v),
+                "general": partial(attend, long_q, k, v),
+            }
+            seconds = interleaved(contestants, rounds)
+            row = {
+                "n": n,
+                "mode": "causal" if is_causal else "full",
+                "products_ms": 1e3 * statistics.median(seconds["products"]),
+                "bounded_over_products": median_ratio(seconds["bounded"], seconds["products"]),
+                "general_over_products": median_ratio(seconds["general"], seconds["products"]),
+            }
+            rows.append(row)
+            print(row)
+    return rows
+
+
+def run_peers(lengths: list[int], rounds: int) -> list[dict[str, Any]]:
+    rows = []
+    for n in lengths:
+        for is_causal in (True, False):
+            if n > 4096 and not is_causal:
+                continue  # minutes, for a row that says what 4096 says
+            q, k, v = inputs(n)
+            peers: dict[str, Callable[[], Array]] = {
+                "onnxruntime Attention": onnxruntime_operator(q, k, v, is_causal=is_causal, op="Attention"),
+                "onnxruntime MultiHeadAttention": onnxruntime_operator(
+                    q, k, v, is_causal=is_causal, op="MultiHeadAttention"
+                ),
+                "jax": jax_attention(q, k, v, is_causal=is_causal),
+            }
+            ours = partial(scaled_dot_product_attention, q, k, v, is_causal=is_causal)
+            for name, peer in peers.items():
+                difference = float(np.abs(peer() - ours()).max())
+                if not difference < 1e-5:
+                    raise SystemExit(f"{name} differs from ours by {difference} at n={n}")
+            contestants: dict[str, Callable[[], object]] = {"ours": ours, **peers}
+            seconds = interleaved(contestants, rounds, pause=0.2)
+            medians = {name: statistics.median(times) for name, times in seconds.items()}
+            fastest = min((name for name in medians if name != "ours"), key=medians.__getitem__)
+            row = {
+                "n": n,
+                "mode": "causal" if is_causal else "full",
+                "ms": {name: 1e3 * value for name, value in medians.items()},
+                "fastest_peer": fastest,
+                "ours_over_fastest_peer": median_ratio(seconds["ours"], seconds[fastest]),
+            }
+            rows.append(row)
+            print(row)
+    return rows
+
+
+def run_small(rounds: int) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(0)
+    q, k, v = (rng.standard_normal((4, 16, 16), dtype=np.float32) for _ in range(3))
+    difference = float(np.abs(textbook(q, k, v) - scaled_dot_product_attention(q, k, v)).max())
+    if not difference < 1e-6:
+        raise SystemExit(f"the textbook formula differs from ours by {difference}")
+    seconds = interleaved(
+        {"textbook": lambda: textbook(q, k, v), "ours": lambda: scaled_dot_product_attention(q, k, v)}, rounds
+    )
+    row = {
+        "shape": [4, 16, 16],
+        "ours_us": 1e6 * statistics.median(seconds["ours"]),
+        "textbook_us": 1e6 * statistics.median(seconds["textbook"]),
+        "ours_over_textbook": median_ratio(seconds["ours"], seconds["textbook"]),
+    }
+    print(row)
+    return [row]
+
+
+def float64_reference(q: Array, k: Array, v: Array, *, is_causal: bool) -> Array:
+    out = np.empty(q.shape)
+    for head in range(len(q)):
+        scores = q[head].astype(np.float64) @ k[head].T.astype(np.float64) / math.sqrt(q.shape[-1])
+        if is_causal:
+            scores[~np.tri(*scores.shape, dtype=np.bool_)] = -np.inf
+        scores -= scores.max(-1, keepdims=True)
+        np.exp(scores, out=scores)
+        out[head] = scores @ v[head].astype(np.float64) / scores.sum(-1, keepdims=True)
+    return out
+
+
+def run_accuracy(lengths: list[int]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for n in lengths:
+        for is_causal in (False, True):
+            q, k, v = inputs(n)
+            expected = float64_reference(q, k, v, is_causal=is_causal)
+            for path, block_size in (
+                ("default", None),
+                ("strips of 64", 64),
+                ("tiles 128 x 256", (128, 256)),
+            ):
+                got = scaled_dot_product_attention(q, k, v, is_causal=is_causal, block_size=block_size)
+                row = {"n": n, "mode": "causal" if is_causal else "full", "path": path}
+                rows.append(row | {"max_abs_error": float(np.abs(got - expected).max())})
+                print(rows[-1])
+    q, k, v = inputs(8192)
+    out = np.empty_like(q)
+    for is_causal in (False, True):
+        tracemalloc.start()
+        scaled_dot_product_attention(q, k, v, is_causal=is_causal, out=out, threads=THREADS)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        rows.append({"n": 8192, "mode": "causal" if is_causal else "full", "extra_mib": peak / 2**20})
+        print(rows[-1])
+    return rows
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def machine() -> dict[str, Any]:
+    """Describe what a ratio depends on."""
+    versions = {name: _version(name) for name in ("numpy", "threadpoolctl", "onnxruntime", "jax")}
+    blas = []
+    if versions["threadpoolctl"]:
+        from threadpoolctl import threadpool_info
+
+        keys = ("internal_api", "version", "architecture", "num_threads")
+        blas = [{key: info.get(key) for key in keys} for info in threadpool_info() if info["user_api"] == "blas"]
+    cpu_info = Path("/proc/cpuinfo")
+    models = [line for line in cpu_info.read_text().splitlines() if "model name" in line] if cpu_info.exists() else []
+    return {
+        "cpu": models[0].split(":")[1].strip() if models else platform.processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "versions": versions,
+        "blas": blas,
+        "openblas_environment": {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS")},
+        "threads": THREADS,
+        "heads": HEADS,
+        "head_dim": HEAD_DIM,
+        "dtype": "float32",
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["limit", "peers", "small", "accuracy"])
+    parser.add_argument("--lengths", type=int, nargs="+")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--record", type=Path, default=RECORD, help="folder for the JSON file")
+    options = parser.parse_args()
+    if options.command == "limit":
+        rows = run_limit(options.lengths or [2048, 4096], options.rounds or 15)
+    elif options.command == "peers":
+        rows = run_peers(options.lengths or [2048, 4096], options.rounds or 5)
+    elif options.command == "small":
+        rows = run_small(options.rounds or 5000)
+    else:
+        rows = run_accuracy(options.lengths or [256, 1024, 2048, 4096])
+    options.record.mkdir(parents=True, exist_ok=True)
+    lengths = "".join(f"-{n}" for n in options.lengths or [])
+    path = options.record / f"attention-{options.command}{lengths}.json"
+    record = {"command": " ".join(["bench_attention.py", *sys.argv[1:]]), "machine": machine(), "rows": rows}
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

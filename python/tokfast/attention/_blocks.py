@@ -1,0 +1,199 @@
+"""Attention in tiles: the same numbers without the n x n score matrix.
+
+Naive: one ``(Nq, Nk)`` score matrix per head. At n = 8192 with 8 heads that is 2 GiB, and every pass over it
+(max, subtract, exp, sum) runs at the speed of memory.
+
+Idea: a block of query rows walks over the keys it can see, tile by tile, and keeps a running softmax
+(`_online`)::
+
+    for each block of query rows:                     # independent, so threads share them
+        for each tile of keys the block can see:      # hidden tiles are never touched
+            scores = scale q kT, capped, biased, masked
+            online.add(scores, v)
+        online.write(output)
+
+With one tile that spans all keys this is an ordinary softmax over a *strip* of rows; the loop is the same.
+Query heads that share a key head are rows like any others: a decoding step stacks them, and the keys are read
+once.
+
+Cost: O(Hq Nq Nk D) time, halved for causal attention because hidden tiles are skipped. Memory beyond the
+output: one tile per thread, 1 MiB by default. Bad case: a dense additive or random boolean mask costs one
+more pass over the scores; fully hidden tiles of a boolean mask are found and skipped.
+
+Invariant: the result does not depend on the tile sizes beyond rounding, nor on the number of threads at all.
+
+Sources: Rabe and Staats 2021, "Self-attention does not need O(n^2) memory" (arXiv:2112.05682); Dao et al.
+2022, FlashAttention (arXiv:2205.14135).
+
+## Tried and dropped
+``einsum`` for the products never reaches BLAS (16 times slower); ``np.repeat`` of key heads moves 9 times the
+memory when decoding; ``exp2`` is slower than ``exp`` in numpy; a transposed copy of K gains 2 %.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tokfast.attention._online import BOUND, OnlineSoftmax, is_bounded
+from tokfast.attention._threads import run_jobs
+from tokfast.attention.masks import constant_diagonals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tokfast.attention._arguments import Problem
+
+Array = npt.NDArray[Any]
+
+# 1 MiB of float32 scores, a second-level cache. Half of it has more overhead per tile, the double falls out.
+ROWS_PER_BLOCK = 256
+SCORES_PER_TILE = 256 * 1024
+
+
+class Head:
+    """One key head of one batch row, with the query heads that share it."""
+
+    def __init__(self, row: Problem, index: int) -> None:
+        self.row = row
+        self.keys, self.values = row.k[index], row.v[index]
+        self.queries = row.q[index * row.group_size : (index + 1) * row.group_size]
+
+    @cached_property
+    def is_bounded(self) -> bool:
+        """Whether the running softmax may do without a maximum. Found out by the first thread that asks."""
+        row = self.row
+        has_additive_bias = row.slopes is not None or (row.mask is not None and row.mask.dtype.kind != "b")
+        has_large_sink = row.sinks is not None and row.sinks.max() > BOUND
+        # For a few queries the proof costs as much as the attention.
+        if has_additive_bias or has_large_sink or self.queries.shape[1] < 64:
+            return False
+        return is_bounded(self.queries, self.keys, self.values, float(row.scale), row.softcap)
+
+
+class Job(NamedTuple):
+    """Some query rows of some heads that share one key head."""
+
+    head: Head
+    heads: slice
+    queries: slice
+    first_position: int
+    last_position: int
+    out: Array
+    stage_out: Array | None
+
+
+def attend_blocks(
+    problem: Problem,
+    out: Array,
+    stage: str | None,
+    stage_out: Array | None,
+    *,
+    block_size: tuple[int, int] | None,
+    threads: int,
+) -> None:
+    """Fill ``out`` block by block; ``block_size`` is (query rows, keys) of a tile."""
+    if stage is not None:
+        # A stage is n x n by itself, so whole strips of it are at hand anyway.
+        block_size = (block_size[0] if block_size else ROWS_PER_BLOCK // 4, max(problem.k.shape[-2], 1))
+    rows_per_block = block_size[0] if block_size else ROWS_PER_BLOCK
+    jobs = list(_jobs(problem, out, stage_out, rows_per_block))
+    # Blocks that see many keys first, so that no thread ends with the longest one.
+    jobs.sort(key=lambda job: job.head.row.band.end_key(job.last_position, len(job.head.keys)))
+    run_jobs(jobs, lambda scratch, job: _attend_rows(scratch, job, stage, block_size), threads)
+
+
+def _jobs(problem: Problem, out: Array, stage_out: Array | None, rows_per_block: int) -> Iterator[Job]:
+    """Cut the problem into blocks of at most ``rows_per_block`` rows (query heads times queries)."""
+    group, n_queries = problem.group_size, problem.q.shape[-2]
+    heads_per_block = max(1, min(group, rows_per_block // max(n_queries, 1)))
+    for index, row in problem.rows():
+        for key_head in range(row.k.shape[0]):
+            owner = Head(row, key_head)
+            for head in range(key_head * group, (key_head + 1) * group, heads_per_block):
+                heads = slice(head, min(head + heads_per_block, (key_head + 1) * group))
+                for start in range(0, n_queries, rows_per_block):
+                    queries = slice(start, min(start + rows_per_block, n_queries))
+                    first, last = queries.start + int(row.offsets), queries.stop - 1 + int(row.offsets)
+                    stage_view = None if stage_out is None else stage_out[index][heads, queries, : row.k.shape[-2]]
+                    yield Job(owner, heads, queries, first, last, out[index][heads, queries], stage_view)
+
+
+def _attend_rows(scratch: Array, job: Job, stage: str | None, block_size: tuple[int, int] | None) -> Array:
+    """One block of rows over all tiles it can see. Returns ``scratch``, grown if it was too small."""
+    row, k, v = job.head.row, job.head.keys, job.head.values
+    dtype = row.dtype
+    q = row.q[job.heads, job.queries]
+    n_heads, n_queries, head_dim = q.shape
+    n_rows, n_keys = n_heads * n_queries, k.shape[0]
+    q = (q.astype(dtype, copy=False) * row.scale).reshape(n_rows, head_dim)
+
+    first, end = 0, n_keys
+    if stage is None:
+        first = row.band.first_key(job.first_position)
+        end = row.band.end_key(job.last_position, n_keys)
+    width = block_size[1] if block_size else max(SCORES_PER_TILE // max(n_rows, 1), 512)
+    width = max(min(width, end - first), 1)
+    if scratch.size < n_rows * width or scratch.dtype != dtype:
+        scratch = np.empty(n_rows * width, dtype=dtype)
+    sinks = None if row.sinks is None else np.repeat(row.sinks[job.heads], n_queries)[:, None]
+    online = OnlineSoftmax(n_rows, v.shape[1], dtype, bounded=job.head.is_bounded, sinks=sinks)
+
+    for start in range(first, end, width):
+        stop = min(start + width, end)
+        if stage is None and _tile_is_hidden(job, start, stop):
+            continue
+        scores = scratch[: n_rows * (stop - start)].reshape(n_rows, stop - start)
+        np.matmul(q, k[start:stop].astype(dtype, copy=False).T, out=scores)
+        _keep(job, stage == "scores", scores)
+        if row.softcap is not None:
+            scores /= row.softcap
+            np.tanh(scores, out=scores)
+            scores *= row.softcap
+        _keep(job, stage == "softcapped", scores)
+        _add_bias(job, scores.reshape(n_heads, n_queries, stop - start), start)
+        _keep(job, stage == "logits", scores)
+        online.add(scores, v[start:stop].astype(dtype, copy=False))
+    online.write(job.out)
+    if stage == "weights" and n_keys:
+        scores /= np.maximum(online.total, np.finfo(dtype).tiny)
+        _keep(job, True, scores)
+    return scratch
+
+
+def _keep(job: Job, wanted: bool, scores: Array) -> None:
+    """Copy a strip to the returned stage: with a stage asked for, every tile spans all keys."""
+    if wanted and job.stage_out is not None:
+        job.stage_out[...] = scores.reshape(job.stage_out.shape)
+
+
+def _tile_is_hidden(job: Job, start: int, stop: int) -> bool:
+    row = job.head.row
+    if row.mask is None or row.mask.dtype.kind != "b":
+        return False
+    return not row.mask[job.heads, job.queries, start:stop].any()
+
+
+def _add_bias(job: Job, scores: Array, start: int) -> None:
+    """ALiBi, mask and band for a tile ``scores (heads, queries, keys)`` whose first key is ``start``."""
+    row = job.head.row
+    n_heads, n_queries, n_keys = scores.shape
+    if row.slopes is not None:
+        line = np.arange(n_queries + n_keys - 1) + (start - job.last_position)
+        difference = constant_diagonals(line.astype(row.dtype), n_queries, n_keys)
+        for head in range(n_heads):
+            scores[head] += row.slopes[job.heads.start + head] * difference
+    if row.mask is not None:
+        mask = row.mask[job.heads, job.queries, start : start + n_keys]
+        if mask.dtype.kind == "b":
+            # A table look-up and a minimum: three times faster than assigning under a random mask.
+            limit = np.array([-np.inf, np.inf], dtype=row.dtype).take(mask.view(np.uint8))
+            np.fmin(scores, limit, out=scores)
+        else:
+            scores += mask.astype(row.dtype, copy=False)
+    if not row.band.is_open:
+        for head in range(n_heads):
+            row.band.hide(scores[head], job.first_position, start)

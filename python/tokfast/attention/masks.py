@@ -1,0 +1,129 @@
+"""Which keys a query may see: causal, sliding window, and the position offset they share.
+
+A query at row ``i`` of ``q`` stands at *position* ``p = i + offset`` among the keys. Everything else follows:
+
+- causal: key ``j`` is visible when ``j <= p``;
+- window ``(left, right)``: visible when ``p - left <= j <= p + right``, where -1 leaves a side open.
+  The window includes the query's own position besides ``left`` and ``right`` neighbours, so a model
+  card's "sliding window of W tokens" is ``left = W - 1``.
+
+The offset is 0 when queries and keys are the same tokens, and ``n_keys - n_queries`` when the queries are the
+last ones of a longer key sequence (decoding with a cache). Guessing between the two is the most damaging
+silent error in this field: frameworks disagree about it, so `scaled_dot_product_attention` asks.
+
+Masks here are True where a key may be attended. Note that ``torch.nn.MultiheadAttention`` means the opposite.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+# Masking a whole block at once costs four times more per score than filling what is hidden for every row of
+# it.
+ROWS_PER_TRIANGLE = 128
+
+
+def causal_mask(q_len: int, k_len: int, offset: int = 0) -> npt.NDArray[np.bool_]:
+    """Mask of shape ``(q_len, k_len)``: True where ``key <= query + offset``.
+
+    Parameters
+    ----------
+    q_len, k_len : int
+        Number of queries and of keys.
+    offset : int, default 0
+        Position of the first query among the keys. With a cache of earlier keys it is ``k_len - q_len``.
+        May be negative: the leading rows are then all False.
+
+    Returns
+    -------
+    ndarray of bool
+        Row ``i`` sees keys ``0 .. i + offset``.
+
+    Examples
+    --------
+    >>> causal_mask(2, 4, offset=2).astype(int)
+    array([[1, 1, 1, 0],
+           [1, 1, 1, 1]])
+    """
+    if q_len < 0 or k_len < 0:
+        raise ValueError(f"q_len is {q_len} and k_len is {k_len}; lengths must not be negative")
+    return np.tri(q_len, k_len, offset, dtype=np.bool_)
+
+
+class Band(NamedTuple):
+    """Keys ``position - left .. position + right``; None leaves a side open."""
+
+    left: int | None
+    right: int | None
+
+    @property
+    def is_open(self) -> bool:
+        """True when the band hides nothing."""
+        return self.left is None and self.right is None
+
+    def first_key(self, position: int) -> int:
+        """Return the first key that a query at this position may see."""
+        return 0 if self.left is None else max(position - self.left, 0)
+
+    def end_key(self, position: int, n_keys: int) -> int:
+        """One past the last key that a query at this position may see."""
+        return n_keys if self.right is None else min(max(position + self.right + 1, 0), n_keys)
+
+    def hide(self, scores: Array, first_position: int, first_key: int) -> None:
+        """Set to -inf what the band hides.
+
+        ``scores (rows, keys)``: row 0 stands at ``first_position``, column 0 is key ``first_key``. Assigning
+        -inf instead of adding it keeps a NaN or infinity in a hidden score from reaching the result.
+        """
+        for top in range(0, len(scores), ROWS_PER_TRIANGLE):
+            rows = scores[top : top + ROWS_PER_TRIANGLE]
+            n_rows, n_keys = rows.shape
+            # key - position in column 0, for the last row and for the first.
+            lowest, highest = (
+                first_key - (first_position + top + n_rows - 1),
+                first_key - (first_position + top),
+            )
+            if self.right is not None:
+                start = min(max(self.right + 1 - highest, 0), n_keys)  # the first row sees less from here
+                stop = min(max(self.right + 1 - lowest, 0), n_keys)  # no row sees anything from here
+                if start < stop:
+                    line = np.arange(lowest + start, highest + stop)
+                    hidden = constant_diagonals(line > self.right, n_rows, stop - start)
+                    np.copyto(rows[:, start:stop], -np.inf, where=hidden)
+                rows[:, stop:] = -np.inf
+            if self.left is not None:
+                start = min(max(-self.left - highest, 0), n_keys)  # no row sees anything before
+                stop = min(max(-self.left - lowest, 0), n_keys)  # every row sees everything from here
+                if start < stop:
+                    line = np.arange(lowest + start, highest + stop)
+                    hidden = constant_diagonals(line < -self.left, n_rows, stop - start)
+                    np.copyto(rows[:, start:stop], -np.inf, where=hidden)
+                rows[:, :start] = -np.inf
+
+
+def constant_diagonals(line: Array, n_rows: int, n_columns: int) -> Array:
+    """View ``line`` as the matrix ``m[i, j] = line[n_rows - 1 - i + j]``, without building it.
+
+    A function of ``key - position`` is constant along diagonals, so its ``n_rows + n_columns - 1`` values are
+    all.
+    """
+    step = line.itemsize
+    return np.ndarray((n_rows, n_columns), line.dtype, line, (n_rows - 1) * step, (-step, step))
+
+
+def band(*, is_causal: bool, window: tuple[int, int] | None) -> Band:
+    """Combine the causal rule and a window into one band."""
+    left: int | None = None
+    right: int | None = None
+    if window is not None:
+        if len(window) != 2 or any(side < -1 for side in window):
+            raise ValueError(f"window is {window!r}; give (left, right), each a number of keys or -1 for unbounded")
+        left, right = (None if side == -1 else int(side) for side in window)
+    if is_causal:
+        right = 0
+    return Band(left, right)
