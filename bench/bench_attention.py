@@ -5,7 +5,8 @@
     python bench/bench_attention.py small      # a 4 x 16 x 16 input against the textbook formula
     python bench/bench_attention.py accuracy   # error against float64, and memory beyond the output
 
-Each command writes its rows to ``bench/record/attention-<command>.json`` (with the lengths, if given) together with the machine, the
+Each command writes its rows to ``bench/record/attention-<command>.json`` (with the lengths, if given)
+together with the machine, the
 versions and the BLAS settings. A ratio is the median over rounds; within a round the contestants run one
 after the other, so that a slow moment of the machine meets all of them. Every contestant's output is compared
 with ours first.

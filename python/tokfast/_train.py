@@ -94,7 +94,8 @@ def count_words(
     source
         One path (a file, a directory, a glob), a list of paths, or an iterable of documents (`str` or `bytes`).
         A list of `str` is read as paths if they name files, as documents if none does, and refused if some do;
-        `pathlib.Path` objects are always paths, and what any other iterable gives is always documents. Directories are walked as git would: what ``.gitignore`` names is left out.
+        `pathlib.Path` objects are always paths, and what any other iterable gives is always documents. Directories
+        are walked as git would: what ``.gitignore`` names is left out, and so are binary files.
     pattern
         How text is cut before counting: a scheme's name (``"gpt2"``, ``"cl100k"``, ``"o200k"``, ``"llama3"``,
         ``"qwen2"``, ``"qwen3.5"``), a regular expression, or None for no cuts.
