@@ -6,7 +6,8 @@
     python bench/bench_attention.py accuracy   # error against float64, and memory beyond the output
 
 Each command writes its rows to ``bench/record/attention-<command>.json`` (with the lengths, if given)
-together with the machine, the versions and the BLAS settings. A ratio is the median over rounds; within a round the contestants run one
+together with the machine, the versions and the BLAS settings.
+A ratio is the median over rounds; within a round the contestants run one
 after the other, so that a slow moment of the machine meets all of them. Every contestant's output is compared
 with ours first.
 

@@ -97,4 +97,4 @@ def show(case: Case, rows: list[dict[str, Any]], wrong: dict[str, str]) -> None:
 def line(cells: Iterable[str]) -> str:
     """Align the cells of a table: two to the left, the others to the right."""
     first, second, *numbers = cells
-    return f"    {first:22}{second:22}" + "".join(f"{number:>14}" for number in numbers)
+    return f"    {first:24}{second:22}" + "".join(f"{number:>14}" for number in numbers)

@@ -97,7 +97,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Version of each system that is here, and of numpy; tokfast's also says the commit of this checkout."""
+    """Return the version of each system that is here; tokfast's also says which build was measured."""
     found = {}
     for name, module, distribution in [
         *((name, adapter.module, adapter.distribution) for name, adapter in SYSTEMS.items()),
@@ -108,8 +108,8 @@ def versions() -> dict[str, str]:
                 found[name] = importlib.metadata.version(distribution)
             except importlib.metadata.PackageNotFoundError:
                 found[name] = "unknown"
-    if "tokfast" in found and (commit := revision()):
-        found["tokfast"] += f", commit {commit}"
+    if "tokfast" in found:
+        found["tokfast"] += f", commit {revision()}, extension sha256 {extension_hash()}"
     return found
 
 
@@ -118,6 +118,16 @@ def revision() -> str | None:
     command = ["git", "-C", str(HERE), "describe", "--always", "--dirty"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() or None
+
+
+def extension_hash() -> str | None:
+    """Hash the compiled module: a version, or a commit with changes, does not tell two builds apart."""
+    folder = importlib.util.find_spec("tokfast")
+    for place in (folder and folder.submodule_search_locations) or ():
+        for path in sorted(Path(place).glob("_tokfast*.[sp][oy]*")):
+            if path.suffix in {".so", ".pyd"}:
+                return sha256(path)
+    return None
 
 
 def sha256(path: Path) -> str:
@@ -155,6 +165,8 @@ def compare(case: Case, data: Path, rounds: int, touch: int, found: dict[str, st
     if missing:
         print(f"{case.name}: not installed: {', '.join(missing)} (pip install -r bench/requirements.txt)")
     runs = run_case(case, here, data, rounds, touch)
+    if versions() != found:
+        raise SystemExit(f"{case.name}: a package changed while it was measured; nothing recorded, run it again")
     wrong = judge(here, runs)
     rows = summarize(here, runs, wrong)
     show(case, rows, wrong)
