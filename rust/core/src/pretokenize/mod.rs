@@ -15,7 +15,7 @@ mod scheme;
 
 pub use class::UNICODE_VERSION;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use regex::GeneralRegex;
 use scheme::Scheme;
 
@@ -44,6 +44,13 @@ enum Kind {
 pub struct Pretokenizer {
     kind: Kind,
 }
+
+/// The most pieces that [`Pretokenizer::split_batches`] hands over at a time.
+pub const BATCH: usize = 4096;
+
+/// Room for the ends of pieces, kept between calls so that a short text costs no allocation.
+#[derive(Debug, Clone, Default)]
+pub struct Ends(Vec<u32>);
 
 /// The names of the schemes.
 pub fn scheme_names() -> impl Iterator<Item = &'static str> {
@@ -85,6 +92,45 @@ impl Pretokenizer {
                 Err(_) => split_invalid(regex, text, piece),
             },
         }
+    }
+
+    /// Calls `batch(base, ends)` for consecutive pieces: `ends` holds where they end, counted from `base`; the first
+    /// begins at `base`, each other one where the one before it ends. A batch has 1 to [`BATCH`] pieces.
+    ///
+    /// The same pieces as [`Self::split`], faster, for callers that look ahead. A piece of 4 GiB or more is refused.
+    #[inline]
+    pub fn split_batches(
+        &self,
+        room: &mut Ends,
+        text: &[u8],
+        mut batch: impl FnMut(usize, &[u32]) -> Result<()>,
+    ) -> Result<()> {
+        let ends = &mut room.0;
+        let (mut base, mut last) = (0, 0);
+        ends.clear();
+        self.split(text, |start, end| {
+            if ends.len() == BATCH || end - base > u32::MAX as usize {
+                if !ends.is_empty() {
+                    batch(base, ends)?;
+                    ends.clear();
+                }
+                base = start;
+                if end - base > u32::MAX as usize {
+                    return Err(Error::Pattern {
+                        pattern: self.pattern().unwrap_or("none").into(),
+                        reason: format!(
+                            "a piece of the text has {} bytes, and one has less than 4 GiB; use a pattern that cuts it",
+                            end - base
+                        ),
+                    });
+                }
+            }
+            ends.push((end - base) as u32);
+            last = end;
+            Ok(())
+        })?;
+        debug_assert_eq!(last, text.len());
+        if ends.is_empty() { Ok(()) } else { batch(base, ends) }
     }
 
     /// Whether a piece begins at `text[at]` whatever stands before `at - 1` and after `at`.
@@ -214,6 +260,26 @@ mod tests {
 
     fn texts() -> impl Strategy<Value = String> {
         prop::collection::vec(prop::sample::select(&FRAGMENTS[..]), 0..14).prop_map(|parts| parts.concat())
+    }
+
+    #[test]
+    fn batches_are_the_pieces() {
+        let pretokenizer = Pretokenizer::new(Some("cl100k")).unwrap();
+        let mut room = Ends::default();
+        for text in ["", "a", &FRAGMENTS.concat().repeat(400)] {
+            let (mut joined, mut at) = (Vec::new(), 0);
+            pretokenizer
+                .split_batches(&mut room, text.as_bytes(), |base, ends| {
+                    assert!(base == at && !ends.is_empty() && ends.len() <= BATCH);
+                    for &end in ends {
+                        joined.push(text.as_bytes()[at..base + end as usize].to_vec());
+                        at = base + end as usize;
+                    }
+                    Ok(())
+                })
+                .unwrap();
+            assert_eq!(joined, pieces(&pretokenizer, text.as_bytes()));
+        }
     }
 
     proptest! {
