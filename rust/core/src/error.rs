@@ -72,6 +72,16 @@ pub enum Error {
     /// Training was asked for something it cannot give.
     #[error("{0}")]
     Training(String),
+    /// A limit of memory in which nothing can be done.
+    #[error(
+        "memory_limit is {limit} bytes, but counting on this many threads needs at least {least}; pass more, or fewer threads"
+    )]
+    MemoryLimit {
+        /// The limit that was asked for.
+        limit: usize,
+        /// The least that works.
+        least: usize,
+    },
     /// The caller asked to stop (Ctrl-C).
     #[error("interrupted")]
     Interrupted,

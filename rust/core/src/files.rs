@@ -91,8 +91,16 @@ fn glob(pattern: &Path, options: Walk) -> Result<Vec<PathBuf>> {
 /// Writes a file so that a crash leaves either the old content or the new: a temporary file beside it, flushed to the
 /// disk, then renamed over it, and the directory flushed.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomically_with(path, |file| file.write_all(bytes))
+}
+
+/// As [`write_atomically`], for content that is made while it is written.
+pub fn write_atomically_with(
+    path: &Path,
+    content: impl FnOnce(&mut std::fs::File) -> std::io::Result<()>,
+) -> Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
+    let write = move || -> std::io::Result<()> {
         let mut builder = tempfile::Builder::new();
         // Temporary files are private; the final one has the permissions of the file it replaces, or the usual ones.
         #[cfg(unix)]
@@ -101,7 +109,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
             Err(_) => std::os::unix::fs::PermissionsExt::from_mode(0o666),
         });
         let mut file = builder.prefix(".tokfast-").tempfile_in(directory)?;
-        file.write_all(bytes)?;
+        content(file.as_file_mut())?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
         #[cfg(unix)]

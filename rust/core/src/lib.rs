@@ -5,7 +5,7 @@
 //!          pretokenize  words     train     tokenizer    encode
 //! ```
 //!
-//! Each module imports only from those before it: [`error`], [`interrupt`], [`threads`], [`files`], [`table`],
+//! Each module imports only from those before it: [`error`], [`interrupt`], [`threads`], [`files`], `prefetch`, [`table`],
 //! [`pretokenize`], [`special`], [`words`], [`train`](mod@train), [`model`], `cache`, `encode`, `decode`, [`tokenizer`],
 //! [`formats`]. Read them in this order. Nothing here knows of Python.
 //!
@@ -18,7 +18,7 @@
 //! let pretokenizer = Pretokenizer::new(Some("gpt2"))?;
 //! let counter = WordCounter::new(pretokenizer.clone(), &[], Unit::Document, 1)?;
 //! counter.add_documents(&[text], &never)?;
-//! let tokenizer = Tokenizer::train(&counter.finish()?, pretokenizer, 266, &[], &TrainOptions::default(), &never)?;
+//! let tokenizer = Tokenizer::train(&counter.finish(&never)?, pretokenizer, 266, &[], &TrainOptions::default(), &never)?;
 //!
 //! let ids = tokenizer.encode(b"lower slow", &EncodeOptions::default(), &never)?;
 //! assert_eq!(tokenizer.count(b"lower slow", &EncodeOptions::default(), &never)?, ids.len() as u64);
@@ -42,6 +42,7 @@ pub mod words;
 mod cache;
 mod decode;
 mod encode;
+mod prefetch;
 
 pub use error::{Error, Result};
 pub use interrupt::{Interrupt, Phase, Progress};
@@ -50,4 +51,4 @@ pub use pretokenize::Pretokenizer;
 pub use special::{SpecialToken, Which};
 pub use tokenizer::{Batch, EncodeOptions, Tokenizer};
 pub use train::{ByteOrder, TrainOptions, TrainedMerge, train};
-pub use words::{Unit, WordCounter, WordCounts};
+pub use words::{Corpus, Unit, WordCounter, WordCounts};

@@ -49,7 +49,7 @@ pub(crate) fn fold(a: u64, b: u64) -> u64 {
 }
 
 /// A seed that differs from table to table.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     RandomState::new().hash_one(0u8) | 1
 }
 

@@ -43,6 +43,7 @@ pub(crate) fn to_py(error: Error) -> PyErr {
         Error::Pattern { .. } => named("PatternError", message),
         Error::DisallowedSpecial { .. } | Error::SpecialToken { .. } => named("SpecialTokenError", message),
         Error::Training(_) => named("TrainingError", message),
+        Error::MemoryLimit { .. } => named("MemoryLimitError", message),
         Error::Interrupted => PyKeyboardInterrupt::new_err(()),
         Error::Internal(_) => named("InternalError", message),
     }

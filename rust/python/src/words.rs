@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use tokfast::{ByteOrder, Pretokenizer, Tokenizer, TrainOptions, Unit, WordCounter, WordCounts};
+use tokfast::{ByteOrder, Corpus, Phase, Pretokenizer, Tokenizer, TrainOptions, Unit, WordCounter, WordCounts};
 
 use crate::convert;
 use crate::error::{run, to_py};
@@ -17,7 +17,6 @@ use crate::tokenizer::PyTokenizer;
 #[pyclass(module = "tokfast", name = "WordCounts", frozen)]
 pub(crate) struct PyWordCounts {
     inner: WordCounts,
-    pattern: Option<String>,
 }
 
 #[pymethods]
@@ -31,25 +30,50 @@ impl PyWordCounts {
             pairs.try_iter()?.map(|pair| pair?.extract()).collect::<PyResult<_>>()?;
         let words =
             pairs.iter().map(|(word, count)| Ok((convert::text(word)?, *count))).collect::<PyResult<Vec<_>>>()?;
-        Ok(Self { inner: run(counts.py(), None, |_| WordCounts::from_counts(words.iter().copied()))?, pattern })
+        let corpus = pattern.map(|pattern| Corpus { pattern: Some(pattern), ..Corpus::default() });
+        let inner = run(counts.py(), None, |interrupt| WordCounts::from_counts(words.iter().copied(), interrupt))?;
+        Ok(Self { inner: inner.with_corpus(corpus) })
     }
 
     /// The sum of both.
     fn merge(&self, py: Python<'_>, other: &Bound<'_, Self>) -> PyResult<Self> {
         let other = other.get();
-        if self.pattern != other.pattern {
-            return Err(PyValueError::new_err(format!(
-                "these counts were made with the pattern {:?}, the others with {:?}; count both with one pattern",
-                self.pattern, other.pattern
-            )));
-        }
-        Ok(Self { inner: run(py, None, |_| self.inner.merge(&other.inner))?, pattern: self.pattern.clone() })
+        Ok(Self { inner: run(py, None, |interrupt| self.inner.merge(&other.inner, interrupt))? })
+    }
+
+    /// Writes the counts to a file.
+    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        run(py, None, |interrupt| self.inner.save(&path, interrupt))
+    }
+
+    /// Reads a file that `save` wrote.
+    #[staticmethod]
+    fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        Ok(Self { inner: run(py, None, |interrupt| WordCounts::load(&path, interrupt))? })
     }
 
     /// The pattern the text was cut with.
     #[getter]
     fn pattern(&self) -> Option<&str> {
-        self.pattern.as_deref()
+        self.inner.corpus()?.pattern.as_deref()
+    }
+
+    /// How many documents were counted; 0 where that is not known.
+    #[getter]
+    fn documents(&self) -> u64 {
+        self.inner.corpus().map_or(0, |corpus| corpus.documents)
+    }
+
+    /// How many bytes of text were counted; 0 where that is not known.
+    #[getter]
+    fn bytes(&self) -> u64 {
+        self.inner.corpus().map_or(0, |corpus| corpus.bytes)
+    }
+
+    /// Whether it is known how the text was cut, even if not at all.
+    #[getter]
+    fn knows_pattern(&self) -> bool {
+        self.inner.corpus().is_some()
     }
 
     fn __len__(&self) -> usize {
@@ -93,7 +117,6 @@ impl WordCountsIterator {
 pub(crate) struct PyWordCounter {
     /// `None` once finished.
     inner: Option<WordCounter>,
-    pattern: Option<String>,
 }
 
 impl PyWordCounter {
@@ -105,8 +128,15 @@ impl PyWordCounter {
 #[pymethods]
 impl PyWordCounter {
     #[new]
-    #[pyo3(signature = (*, pattern, special_tokens, unit, threads))]
-    fn new(pattern: Option<String>, special_tokens: Vec<String>, unit: &str, threads: Option<i128>) -> PyResult<Self> {
+    #[pyo3(signature = (*, pattern, special_tokens, unit, threads, memory_limit=None, directory=None))]
+    fn new(
+        pattern: Option<String>,
+        special_tokens: Vec<String>,
+        unit: &str,
+        threads: Option<i128>,
+        memory_limit: Option<i128>,
+        directory: Option<PathBuf>,
+    ) -> PyResult<Self> {
         let unit = match unit {
             "document" => Unit::Document,
             "line" => Unit::Line,
@@ -115,7 +145,13 @@ impl PyWordCounter {
         let special_tokens = tokfast::special::for_training(&special_tokens).map_err(to_py)?;
         let pretokenizer = Pretokenizer::new(pattern.as_deref()).map_err(to_py)?;
         let inner = WordCounter::new(pretokenizer, &special_tokens, unit, convert::threads(threads)?).map_err(to_py)?;
-        Ok(Self { inner: Some(inner), pattern })
+        let limit = memory_limit.map(|limit| convert::option(limit, "memory_limit")).transpose()?;
+        let inner = if limit.is_some() || directory.is_some() {
+            inner.with_memory_limit(limit, directory.as_deref()).map_err(to_py)?
+        } else {
+            inner
+        };
+        Ok(Self { inner: Some(inner) })
     }
 
     /// Counts a list of documents.
@@ -126,18 +162,47 @@ impl PyWordCounter {
         run(py, None, |interrupt| counter.add_documents(&texts, interrupt))
     }
 
-    /// Counts files.
-    #[pyo3(signature = (paths, *, progress=None))]
-    fn add_files(&self, py: Python<'_>, paths: Vec<PathBuf>, progress: Option<Py<PyAny>>) -> PyResult<()> {
+    /// Counts blocks `start` to `stop` of files, all by default; how many there are.
+    #[pyo3(signature = (paths, *, start=0, stop=None, progress=None))]
+    fn add_files(
+        &self,
+        py: Python<'_>,
+        paths: Vec<PathBuf>,
+        start: usize,
+        stop: Option<usize>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<usize> {
         let counter = self.counter()?;
-        run(py, progress.as_ref(), |interrupt| counter.add_files(&paths, interrupt))
+        run(py, progress.as_ref(), |interrupt| {
+            let blocks = counter.blocks(&paths)?;
+            interrupt.begin(Phase::Count, blocks.bytes);
+            counter.add_blocks(&blocks, start..stop.unwrap_or(usize::MAX), interrupt)?;
+            Ok(blocks.len())
+        })
+    }
+
+    /// Writes what was counted to sorted runs in the directory; the files of all runs.
+    fn flush(&self, py: Python<'_>) -> PyResult<Vec<PathBuf>> {
+        let counter = self.counter()?;
+        run(py, None, |_| counter.flush())
+    }
+
+    /// Adds the runs of an earlier counter.
+    fn add_runs(&self, runs: Vec<PathBuf>, documents: u64, bytes: u64) -> PyResult<()> {
+        self.counter()?.add_runs(runs, documents, bytes);
+        Ok(())
+    }
+
+    /// How many documents and bytes were counted.
+    fn counted(&self) -> PyResult<(u64, u64)> {
+        Ok(self.counter()?.counted())
     }
 
     /// The counts; the counter is used up.
     fn finish(&mut self, py: Python<'_>) -> PyResult<PyWordCounts> {
         self.counter()?;
         let Some(counter) = self.inner.take() else { return Err(PyRuntimeError::new_err("this counter is finished")) };
-        Ok(PyWordCounts { inner: run(py, None, |_| counter.finish())?, pattern: self.pattern.clone() })
+        Ok(PyWordCounts { inner: run(py, None, |interrupt| counter.finish(interrupt))? })
     }
 }
 

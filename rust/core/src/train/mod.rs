@@ -90,7 +90,7 @@ pub struct TrainedMerge {
 /// # Example: the first merges of a small text
 /// ```
 /// use tokfast::{Interrupt, TrainOptions, WordCounts, train};
-/// let words = WordCounts::from_counts([(&b"aab"[..], 3), (b"ab", 1)])?;
+/// let words = WordCounts::from_counts([(&b"aab"[..], 3), (b"ab", 1)], &Interrupt::never())?;
 /// let options = TrainOptions { merges: 2, ..TrainOptions::default() };
 /// let merges = train(&words, &options, &Interrupt::never())?;
 /// let (a, b) = (u32::from(b'a' - 0x21), u32::from(b'b' - 0x21));
