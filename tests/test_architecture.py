@@ -13,7 +13,7 @@ SOURCES = sorted((CORE / "src").rglob("*.rs"))
 
 # A module imports only from those before it.
 ORDER = [
-    *("error", "interrupt", "threads", "files", "table", "pretokenize", "special", "words", "train"),
+    *("error", "interrupt", "threads", "files", "prefetch", "table", "pretokenize", "special", "words", "train"),
     *("model", "cache", "encode", "decode", "tokenizer", "formats"),
 ]
 

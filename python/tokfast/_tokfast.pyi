@@ -282,10 +282,36 @@ class WordCounts:
             The pattern the text was cut with, if it is known.
         """
     def merge(self, other: WordCounts) -> WordCounts:
-        """Return the sum of both; in any order and grouping the same, so shards add up."""
+        """Return the sum of both; in any order and grouping the same, so shards add up.
+
+        Raises
+        ------
+        TrainingError
+            The two were cut by different patterns, units or special tokens.
+        """
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the counts to a file that `load` reads: sorted, about 5 bytes a word, the same for equal counts."""
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> WordCounts:
+        """Read counts that `save` wrote.
+
+        Raises
+        ------
+        TrainingError
+            The file is none of these, or is damaged.
+        """
     @property
     def pattern(self) -> str | None:
-        """The pattern the text was cut with, if it is known."""
+        """The pattern the text was cut with; None for no cuts, or where it is not known."""
+    @property
+    def knows_pattern(self) -> bool:
+        """Whether it is known how the text was cut, even if not at all."""
+    @property
+    def documents(self) -> int:
+        """How many documents were counted; 0 where that is not known."""
+    @property
+    def text_bytes(self) -> int:
+        """How many bytes of text were counted; 0 where that is not known."""
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[tuple[bytes, int]]: ...
 
@@ -294,12 +320,32 @@ class WordCounter:
     """Counts words, batch after batch; behind `tokfast.count_words`."""
 
     def __new__(
-        cls, *, pattern: str | None, special_tokens: Sequence[str], unit: str, threads: int | None
+        cls,
+        *,
+        pattern: str | None,
+        special_tokens: Sequence[str],
+        unit: str,
+        threads: int | None,
+        memory_limit: int | None = None,
+        directory: str | os.PathLike[str] | None = None,
     ) -> WordCounter: ...
     def add_documents(self, documents: Iterable[_Text]) -> None:
         """Count documents."""
-    def add_files(self, paths: Sequence[str | os.PathLike[str]], *, progress: _Progress | None = None) -> None:
-        """Count files, each a document."""
+    def add_files(
+        self,
+        paths: Sequence[str | os.PathLike[str]],
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        progress: _Progress | None = None,
+    ) -> int:
+        """Count the blocks `start` to `stop` of files, each a document; return how many blocks they have."""
+    def flush(self) -> list[str]:
+        """Write what was counted to sorted runs in the directory; return the files of all runs."""
+    def add_runs(self, runs: Sequence[str | os.PathLike[str]], documents: int, bytes: int) -> None:
+        """Add the runs of an earlier counter, and what they stand for."""
+    def counted(self) -> tuple[int, int]:
+        """Return how many documents and bytes were counted."""
     def finish(self) -> WordCounts:
         """Return the counts; the counter is used up."""
 
@@ -314,6 +360,7 @@ def train_words(
     limit_alphabet: int | None,
     keep_bytes: bytes,
     tie_break: str,
+    threads: int | None = None,
     progress: _Progress | None = None,
 ) -> Tokenizer:
     """Train on word counts; behind `tokfast.train`."""

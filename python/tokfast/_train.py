@@ -220,12 +220,13 @@ def train(
     return train_words(
         counts,
         vocab_size,
-        pattern=counts.pattern if isinstance(source, WordCounts) and counts.pattern is not None else pattern,
+        pattern=counts.pattern if counts.knows_pattern else pattern,
         special_tokens=special_tokens,
         min_frequency=min_frequency,
         max_token_length=max_token_length,
         limit_alphabet=limit_alphabet,
         keep_bytes=_kept_bytes(initial_alphabet),
         tie_break=tie_break,
+        threads=threads,
         progress=progress,
     )

@@ -16,7 +16,7 @@ pub(crate) fn prefetch<T>(slice: &[T], index: usize) {
         // SAFETY: the address lies inside a live slice, and a prefetch reads nothing the program can see. SSE is part
         // of every x86-64 processor.
         unsafe {
-            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(item).cast())
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(item).cast());
         };
     }
     #[cfg(target_arch = "aarch64")]

@@ -13,6 +13,8 @@ use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
 
+use crate::prefetch::prefetch;
+
 /// The longest string that is its own key.
 pub const SHORT: usize = 15;
 
@@ -211,6 +213,19 @@ pub const fn pair(left: u32, right: u32) -> u64 {
     (left as u64) << 32 | right as u64
 }
 
+/// The hash of a pair, best in its top bits.
+#[inline]
+const fn hash_pair(key: u64) -> u64 {
+    // Both ids reach the top bits: the high half is folded in before Fibonacci hashing.
+    (key ^ (key >> 32).wrapping_mul(0xA24B_AED5)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// Which of `parts` a pair belongs to, by bits of its hash that say little of its place in a table.
+#[inline]
+pub(crate) const fn part_of(key: u64, parts: usize) -> usize {
+    ((hash_pair(key) >> 16 & 0xFFFF) as usize * parts) >> 16
+}
+
 impl<V: Copy + Default> PairTable<V> {
     /// Room for `n` pairs before the table grows.
     #[must_use]
@@ -219,12 +234,16 @@ impl<V: Copy + Default> PairTable<V> {
         Self { slots: vec![(EMPTY, V::default()); slots], used: 0, shift: 64 - slots.trailing_zeros() }
     }
 
+    /// Asks for the memory in which a pair is looked for.
+    #[inline]
+    pub(crate) fn prefetch(&self, key: u64) {
+        prefetch(&self.slots, (hash_pair(key) >> self.shift) as usize);
+    }
+
     #[inline]
     fn probe(&self, key: u64) -> usize {
         let mask = self.slots.len() - 1;
-        // Both ids reach the top bits: the high half is folded in before Fibonacci hashing.
-        let mut index =
-            ((key ^ (key >> 32).wrapping_mul(0xA24B_AED5)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> self.shift) as usize;
+        let mut index = (hash_pair(key) >> self.shift) as usize;
         loop {
             let found = self.slots[index].0;
             if found == key || found == EMPTY {
@@ -240,6 +259,14 @@ impl<V: Copy + Default> PairTable<V> {
     pub fn get(&self, key: u64) -> Option<V> {
         let (found, value) = self.slots[self.probe(key)];
         (found != EMPTY).then_some(value)
+    }
+
+    /// The value of a pair, if it is there.
+    #[inline]
+    pub fn get_mut(&mut self, key: u64) -> Option<&mut V> {
+        let index = self.probe(key);
+        let (found, value) = &mut self.slots[index];
+        (*found != EMPTY).then_some(value)
     }
 
     /// The value of a pair, made from the default where it is new.

@@ -115,7 +115,7 @@ impl Tokenizer {
             ));
         }
         let options = TrainOptions { merges, ..options.clone() };
-        let merges = train::train(words, &options, interrupt)?;
+        let merges = train::train(words, &options, interrupt)?.merges;
         let base = special_tokens.len() as u32;
         let bytes = options.byte_order.bytes();
         let mut tokens: Vec<(Vec<u8>, u32)> = bytes.iter().zip(base..).map(|(&byte, id)| (vec![byte], id)).collect();

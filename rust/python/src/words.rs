@@ -1,5 +1,6 @@
 //! `tokfast.WordCounts`, and the counting and training behind `tokfast.train`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -66,7 +67,7 @@ impl PyWordCounts {
 
     /// How many bytes of text were counted; 0 where that is not known.
     #[getter]
-    fn bytes(&self) -> u64 {
+    fn text_bytes(&self) -> u64 {
         self.inner.corpus().map_or(0, |corpus| corpus.bytes)
     }
 
@@ -182,9 +183,10 @@ impl PyWordCounter {
     }
 
     /// Writes what was counted to sorted runs in the directory; the files of all runs.
-    fn flush(&self, py: Python<'_>) -> PyResult<Vec<PathBuf>> {
+    fn flush(&self, py: Python<'_>) -> PyResult<Vec<OsString>> {
         let counter = self.counter()?;
-        run(py, None, |_| counter.flush())
+        let runs = run(py, None, |_| counter.flush())?;
+        Ok(runs.into_iter().map(PathBuf::into_os_string).collect())
     }
 
     /// Adds the runs of an earlier counter.
@@ -208,7 +210,7 @@ impl PyWordCounter {
 
 /// Trains on word counts; behind `tokfast.train`.
 #[pyfunction]
-#[pyo3(signature = (counts, vocab_size, *, pattern, special_tokens, min_frequency, max_token_length, limit_alphabet, keep_bytes, tie_break, progress=None))]
+#[pyo3(signature = (counts, vocab_size, *, pattern, special_tokens, min_frequency, max_token_length, limit_alphabet, keep_bytes, tie_break, threads=None, progress=None))]
 pub(crate) fn train_words(
     py: Python<'_>,
     counts: &Bound<'_, PyWordCounts>,
@@ -220,6 +222,7 @@ pub(crate) fn train_words(
     limit_alphabet: Option<i128>,
     keep_bytes: Vec<u8>,
     tie_break: &str,
+    threads: Option<i128>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<PyTokenizer> {
     let byte_order = match tie_break {
@@ -237,6 +240,7 @@ pub(crate) fn train_words(
         limit_alphabet: optional(limit_alphabet, "limit_alphabet")?,
         keep: keep_bytes,
         byte_order,
+        threads: convert::threads(threads)?,
         ..TrainOptions::default()
     };
     let words = &counts.get().inner;

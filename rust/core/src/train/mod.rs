@@ -4,13 +4,21 @@
 //! begins again. The rule of ties is part of the result: the higher count first, then the smaller left id, then the
 //! smaller right id, where ids are those of the tokenizer: bytes in [`ByteOrder`], then merges in order.
 //!
-//! Rooms: [`layout`] lays the words out as one array of symbols; [`merge`] finds the merges on it.
+//! Rooms: [`layout`] lays the words out as one array of symbols, merged already by an earlier tokenizer where there is
+//! one ([`base`]); [`merge`] finds the merges on it, with [`scan`] for counting all pairs, [`neighbours`] for what a
+//! merge changes, and [`taken`] for what may not be made.
 //!
 //! Source: Sennrich, Haddow, Birch 2016, "Neural Machine Translation of Rare Words with Subword Units"
 //! (arXiv 1508.07909); the counting rules are those of Hugging Face tokenizers 0.23, `BpeTrainer`.
 
+mod base;
 mod layout;
 mod merge;
+mod neighbours;
+mod scan;
+mod taken;
+
+use std::collections::HashSet;
 
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
@@ -55,6 +63,13 @@ pub struct TrainOptions {
     pub keep: Vec<u8>,
     /// The order of the single bytes.
     pub byte_order: ByteOrder,
+    /// Merges to begin with, as pairs of symbols: bytes in the byte order, then the merges themselves. They are not
+    /// among the merges that are found.
+    pub base: Vec<(u32, u32)>,
+    /// Strings that no merge may make.
+    pub taken: HashSet<Vec<u8>>,
+    /// How many threads lay out words and count pairs; the merges are the same.
+    pub threads: usize,
     /// A pair must occur at least this often to be looked at; lowered as needed, so it changes the time taken and
     /// nothing else. `None`: guessed.
     pub threshold: Option<u64>,
@@ -69,6 +84,9 @@ impl Default for TrainOptions {
             limit_alphabet: None,
             keep: Vec::new(),
             byte_order: ByteOrder::default(),
+            base: Vec::new(),
+            taken: HashSet::new(),
+            threads: 1,
             threshold: None,
         }
     }
@@ -85,19 +103,28 @@ pub struct TrainedMerge {
     pub count: u64,
 }
 
-/// Finds the merges of these words: merge `i` makes the symbol `256 + i`.
+/// What training found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trained {
+    /// The merges, in order.
+    pub merges: Vec<TrainedMerge>,
+    /// How often each symbol (bytes, base, merges) occurs in the text once all merges are made.
+    pub frequencies: Vec<u64>,
+}
+
+/// Finds the merges of these words: merge `i` makes the symbol `256 + i`, or as many later as the base has merges.
 ///
 /// # Example: the first merges of a small text
 /// ```
 /// use tokfast::{Interrupt, TrainOptions, WordCounts, train};
 /// let words = WordCounts::from_counts([(&b"aab"[..], 3), (b"ab", 1)], &Interrupt::never())?;
 /// let options = TrainOptions { merges: 2, ..TrainOptions::default() };
-/// let merges = train(&words, &options, &Interrupt::never())?;
+/// let merges = train(&words, &options, &Interrupt::never())?.merges;
 /// let (a, b) = (u32::from(b'a' - 0x21), u32::from(b'b' - 0x21));
 /// assert_eq!(merges.iter().map(|m| (m.left, m.right, m.count)).collect::<Vec<_>>(), [(a, b, 4), (a, 256, 3)]);
 /// # Ok::<(), tokfast::Error>(())
 /// ```
-pub fn train(words: &WordCounts, options: &TrainOptions, interrupt: &Interrupt<'_>) -> Result<Vec<TrainedMerge>> {
+pub fn train(words: &WordCounts, options: &TrainOptions, interrupt: &Interrupt<'_>) -> Result<Trained> {
     if options.max_token_length == Some(0) {
         return Err(Error::Training(
             "max_token_length is 0, but a token has at least one byte; pass 1 or more, or none".into(),
@@ -114,6 +141,7 @@ pub fn train(words: &WordCounts, options: &TrainOptions, interrupt: &Interrupt<'
             options.merges
         )));
     }
-    let layout = layout::Layout::new(words, options, interrupt)?;
-    merge::find(layout, options, interrupt)
+    let base = (!options.base.is_empty()).then(|| base::Base::new(&options.base));
+    let layout = layout::Layout::new(words, base.as_ref(), options, interrupt)?;
+    merge::find(layout, base.as_ref(), options, interrupt)
 }

@@ -264,11 +264,13 @@ impl WordCounter {
         }
         for shard in rows::sum(std::slice::from_ref(&table), 1, &Interrupt::never())? {
             let mut runs = lock(&self.runs);
-            // A name that no run has, in this process or one that was killed.
-            let path = (runs.len()..)
-                .map(|number| spill.directory.join(format!("{number:06}.words")))
-                .find(|path| !path.exists() && !runs.contains(path))
-                .ok_or_else(|| Error::Internal("no name is left for a run".into()))?;
+            // A name that no run has, of this process or of one that was killed.
+            let mut number = runs.len();
+            let name = |number: usize| spill.directory.join(format!("{number:06}.words"));
+            while name(number).exists() || runs.contains(&name(number)) {
+                number += 1;
+            }
+            let path = name(number);
             runs.push(path.clone());
             drop(runs);
             runs::spill(shard, &path)?;
@@ -371,14 +373,13 @@ impl WordCounter {
         let start = if block == 0 {
             0
         } else {
-            match (first..next.min(text.len())).find(|&at| self.is_cut(text, at)) {
-                Some(start) => start,
-                // No cut in this block: all of it belongs to an earlier one.
-                None => {
-                    text.clear();
-                    return Ok(());
-                }
-            }
+            let cut = (first..next.min(text.len())).find(|&at| self.is_cut(text, at));
+            let Some(start) = cut else {
+                // All of this block belongs to an earlier one.
+                text.clear();
+                return Ok(());
+            };
+            start
         };
         let mut at = next;
         loop {
@@ -488,8 +489,9 @@ mod tests {
     #[test]
     fn a_limit_changes_nothing() {
         // 400,000 distinct words, short and long: far more than 256 kB a thread hold.
-        let text: String =
+        let words: Vec<String> =
             (0..800_000u32).map(|n| format!(" {} word-that-is-long-{}", n % 200_000, n % 210_000)).collect();
+        let text = words.concat();
         let count = |threads, limit| {
             let pretokenizer = Pretokenizer::new(Some("gpt2")).unwrap();
             let counter = WordCounter::new(pretokenizer, &[], Unit::Document, threads).unwrap();

@@ -138,20 +138,20 @@ impl CountTable {
             self.carry();
             self.since_carry = self.waiting.len() as u64;
         }
-        let mut missed = [0u16; BLOCK];
+        let mut list = [0u16; BLOCK];
         let mut misses = 0;
         for (index, &(key, hash)) in self.waiting.iter().enumerate() {
             let line = &mut self.lines[(hash >> self.shift) as usize];
             let way = line.way(key);
             line.counts[way & WAYS] = line.counts[way & WAYS].wrapping_add(1);
-            missed[misses & (BLOCK - 1)] = index as u16;
+            list[misses & (BLOCK - 1)] = index as u16;
             misses += usize::from(way == WAYS);
         }
         if misses > 0 {
             if (self.used + misses) * 5 > self.lines.len() * WAYS * 3 {
                 self.grow();
             }
-            for &index in &missed[..misses] {
+            for &index in &list[..misses] {
                 let (key, hash) = self.waiting[usize::from(index)];
                 self.used += usize::from(put(&mut self.lines, self.shift, key, hash, 1));
             }
