@@ -27,6 +27,7 @@ CONTRACT = {
     "MemoryLimitError",
     "PatternError",
     "SpecialTokenError",
+    "StreamDecoder",
     "TokenBatch",
     "TokenIdError",
     "Tokenizer",
@@ -43,8 +44,9 @@ CONTRACT = {
 }
 TOKENIZER = {
     *("count", "count_batch", "decode", "decode_batch", "decode_bytes", "encode", "encode_batch"),
-    *("encode_to_numpy", "fingerprint", "from_bytes", "from_file", "merges", "name", "pattern", "save"),
-    *("special_tokens", "token_bytes", "token_id", "vocab", "vocab_size", "with_vocab_size"),
+    *("encode_to_numpy", "encode_with_offsets", "fingerprint", "from_bytes", "from_file", "merges", "name", "pattern"),
+    *("save", "special_tokens", "split_by_tokens", "stream_decoder", "token_bytes", "token_id"),
+    *("truncate", "vocab", "vocab_size", "with_vocab_size"),
 }
 
 

@@ -17,7 +17,7 @@ from tokfast._errors import (
     UnknownEncodingError,
 )
 from tokfast._load import encoding_for_model, load
-from tokfast._tokfast import TokenBatch, Tokenizer, WordCounts, __version__
+from tokfast._tokfast import StreamDecoder, TokenBatch, Tokenizer, WordCounts, __version__
 from tokfast._train import count_words, train
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "MemoryLimitError",
     "PatternError",
     "SpecialTokenError",
+    "StreamDecoder",
     "TokenBatch",
     "TokenIdError",
     "Tokenizer",

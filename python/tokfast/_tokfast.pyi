@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, SupportsIndex, TypeAlias, final
+from typing import Any, AnyStr, Literal, SupportsIndex, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "StreamDecoder",
     "TokenBatch",
     "Tokenizer",
     "WordCounter",
@@ -136,6 +137,128 @@ class Tokenizer:
         disallowed_special: _Special = (),
     ) -> NDArray[np.uint32]:
         """Return the ids of a text as an array of shape ``(n_tokens,)``."""
+    def encode_with_offsets(
+        self,
+        text: _Text,
+        *,
+        unit: Literal["char", "byte"] = "char",
+        add_special_tokens: bool = False,
+        allowed_special: _Special = (),
+        disallowed_special: _Special = (),
+    ) -> tuple[list[int], list[tuple[int, int]]]:
+        """Return the ids of a text, and where in the text each stands.
+
+        Parameters
+        ----------
+        unit
+            What a span counts: ``"char"``, for slices of a `str`, or ``"byte"``, for slices of its UTF-8.
+
+        Returns
+        -------
+        ids
+            Those of `encode`.
+        spans
+            ``(start, end)`` for each id. In bytes, ``text[start:end]`` is the token's bytes, and spans follow each
+            other without overlap. In characters, a span holds every character that the token has a byte of: two tokens
+            that share a character both span it, as in Hugging Face tokenizers. White space that belongs to a token
+            belongs to its span. An id that `add_special_tokens` adds spans ``(0, 0)``. Characters of `bytes` are those
+            of ``text.decode("utf-8", "replace")``.
+
+        Raises
+        ------
+        ValueError
+            The unit is another.
+
+        Examples
+        --------
+        >>> import tokfast
+        >>> tok = tokfast.load("tokfast-32k")
+        >>> text = "naïve tokens"
+        >>> ids, spans = tok.encode_with_offsets(text)
+        >>> [text[start:end] for start, end in spans]
+        ['na', 'ï', 've', ' tokens']
+        >>> tok.encode_with_offsets(text, unit="byte")[1]
+        [(0, 2), (2, 4), (4, 6), (6, 13)]
+        """
+    def truncate(
+        self,
+        text: AnyStr,
+        max_tokens: int,
+        *,
+        add_special_tokens: bool = False,
+        allowed_special: _Special = (),
+        disallowed_special: _Special = (),
+    ) -> AnyStr:
+        """Return the longest beginning of a text that has at most `max_tokens` tokens.
+
+        The text is cut where one of its first `max_tokens` tokens ends, moved back to a character so that none is cut
+        in two; of these beginnings it is the longest whose own encoding, with the same options, has at most
+        `max_tokens` ids. So ``count(truncate(text, n)) <= n`` always, and a text that fits comes back as it is. Of a
+        long text only the part that is kept is encoded.
+
+        Parameters
+        ----------
+        max_tokens
+            The most tokens, with those of `add_special_tokens` if that is true.
+
+        Returns
+        -------
+        str or bytes
+            As the text is.
+
+        Raises
+        ------
+        ValueError
+            `max_tokens` is negative, or less than what `add_special_tokens` adds to any text.
+
+        Examples
+        --------
+        >>> import tokfast
+        >>> tok = tokfast.load("tokfast-32k")
+        >>> tok.truncate("naïve tokens", 3)
+        'naïve'
+        """
+    def split_by_tokens(
+        self,
+        text: AnyStr,
+        size: int,
+        overlap: int = 0,
+        *,
+        add_special_tokens: bool = False,
+        allowed_special: _Special = (),
+        disallowed_special: _Special = (),
+    ) -> list[AnyStr]:
+        """Cut a text into parts of at most `size` tokens, as for an index of passages.
+
+        Each part is as long as `truncate` would make it, and each but the first begins `overlap` tokens of the whole
+        text before the end of the one before it. Parts begin and end at characters; without overlap they join to the
+        text.
+
+        Parameters
+        ----------
+        size
+            The most tokens of a part, counted in the part alone, with those of `add_special_tokens` if that is true.
+        overlap
+            How many tokens a part shares with the one before it; fewer where a character would be cut in two, or where
+            a part would not get beyond the one before it.
+
+        Returns
+        -------
+        list of str or of bytes
+            As the text is. Empty for an empty text.
+
+        Raises
+        ------
+        ValueError
+            `size` is not above `overlap`, or a single character of the text has more tokens than `size`.
+
+        Examples
+        --------
+        >>> import tokfast
+        >>> tok = tokfast.load("tokfast-32k")
+        >>> tok.split_by_tokens("one two three four five", 2, 1)
+        ['one two', ' two three', ' three four', ' four five']
+        """
     def encode_batch(
         self,
         texts: Iterable[_Text],
@@ -191,6 +314,17 @@ class Tokenizer:
         """Return the bytes that ids stand for: the inverse of `encode` for any `str` or `bytes`."""
     def decode_batch(self, batch: TokenBatch | Iterable[_Ids], *, errors: str = "replace") -> list[str]:
         """Return the texts that the rows of a batch stand for."""
+    def stream_decoder(self, *, errors: str = "replace") -> StreamDecoder:
+        """Return a decoder for ids that arrive one by one, such as those of a model that is writing.
+
+        Parameters
+        ----------
+        errors
+            As for `decode`.
+        """
+    def _encode_with_words(
+        self, text: _Text, *, unit: str = "char", allowed_special: _Special | None = None
+    ) -> tuple[list[int], list[tuple[int, int]], list[int | None]]: ...
     def token_bytes(self, id: int) -> bytes:
         """Return the bytes of one id; `TokenIdError` where there is none."""
     def token_id(self, token: _Text) -> int | None:
@@ -225,6 +359,38 @@ class Tokenizer:
     def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, of everything that decides ids."""
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]: ...
+
+@final
+class StreamDecoder:
+    """Text out of ids that arrive one by one; made by `Tokenizer.stream_decoder`.
+
+    A character of several tokens comes out when its last byte is there, and nothing is lost: what `feed` and `finish`
+    return, joined, is ``tok.decode`` of all ids, however they were cut into calls. At most three bytes are kept back.
+    One stream is for one thread; a tokenizer gives out as many as are asked for.
+
+    Examples
+    --------
+    >>> import tokfast
+    >>> tok = tokfast.load("tokfast-32k")
+    >>> stream = tok.stream_decoder()
+    >>> [stream.feed(id) for id in tok.encode("a 🦜!")]
+    ['a', ' ', '', '', '', '🦜', '!']
+    >>> stream.finish()
+    ''
+    """
+
+    def feed(self, ids: SupportsIndex | _Ids) -> str:
+        """Take an id, or several, and return the text that is complete.
+
+        Raises
+        ------
+        TokenIdError
+            An id is not in the vocabulary; none of the ids was taken.
+        UnicodeDecodeError
+            Under ``errors="strict"`` the bytes are no UTF-8; none of the ids was taken.
+        """
+    def finish(self) -> str:
+        """Return what is left, the beginning of a character, as `errors` says; the stream is then as new."""
 
 @final
 class TokenBatch:

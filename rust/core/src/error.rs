@@ -82,6 +82,9 @@ pub enum Error {
         /// The least that works.
         least: usize,
     },
+    /// A number that cannot be met.
+    #[error("{0}")]
+    Argument(String),
     /// The caller asked to stop (Ctrl-C).
     #[error("interrupted")]
     Interrupted,

@@ -7,7 +7,7 @@
 //!
 //! Each module imports only from those before it: [`error`], [`interrupt`], [`threads`], [`files`], `prefetch`, [`table`],
 //! [`pretokenize`], [`special`], [`words`], [`train`](mod@train), [`model`], `cache`, `encode`, `decode`, [`tokenizer`],
-//! [`formats`]. Read them in this order. Nothing here knows of Python.
+//! [`offsets`], `cut`, [`stream`], [`formats`]. Read them in this order. Nothing here knows of Python.
 //!
 //! # Example: train, encode, count, decode
 //! ```
@@ -31,8 +31,10 @@ pub mod files;
 pub mod formats;
 pub mod interrupt;
 pub mod model;
+pub mod offsets;
 pub mod pretokenize;
 pub mod special;
+pub mod stream;
 pub mod table;
 pub mod threads;
 pub mod tokenizer;
@@ -40,6 +42,7 @@ pub mod train;
 pub mod words;
 
 mod cache;
+mod cut;
 mod decode;
 mod encode;
 mod prefetch;

@@ -107,21 +107,19 @@ pub(crate) fn ids(object: &Bound<'_, PyAny>, vocab_size: usize) -> PyResult<Vec<
     if object.is_instance_of::<PyString>() {
         return Err(PyTypeError::new_err("ids must be integers, not a str; to turn text into ids, use encode"));
     }
-    object
-        .try_iter()?
-        .enumerate()
-        .map(|(position, item)| {
-            let item = item?;
-            if let Ok(id) = item.extract::<u32>() {
-                return Ok(id);
-            }
-            let id: i128 = item.extract().map_err(|_| {
-                let name = item.get_type().name().map(|name| name.to_string()).unwrap_or_default();
-                PyTypeError::new_err(format!("ids must be integers; the one at position {position} is {name}"))
-            })?;
-            Err(id_error(id, position, vocab_size))
-        })
-        .collect()
+    object.try_iter()?.enumerate().map(|(position, item)| id_at(&item?, position, vocab_size)).collect()
+}
+
+/// One id; `position` stands in the message.
+pub(crate) fn id_at(item: &Bound<'_, PyAny>, position: usize, vocab_size: usize) -> PyResult<u32> {
+    if let Ok(id) = item.extract::<u32>() {
+        return Ok(id);
+    }
+    let id: i128 = item.extract().map_err(|_| {
+        let name = item.get_type().name().map(|name| name.to_string()).unwrap_or_default();
+        PyTypeError::new_err(format!("ids must be integers; the one at position {position} is {name}"))
+    })?;
+    Err(id_error(id, position, vocab_size))
 }
 
 /// `threads=`: a positive number, or none for the default.
@@ -140,6 +138,24 @@ pub(crate) fn threads(threads: Option<i128>) -> PyResult<usize> {
 pub(crate) fn option<N: TryFrom<i128>>(value: i128, name: &str) -> PyResult<N> {
     let message = || Error::Training(format!("{name} is {value}; pass a number from 0 to {}", u64::MAX));
     N::try_from(value).map_err(|_| to_py(message()))
+}
+
+/// A number of tokens, of at least 0.
+pub(crate) fn tokens(value: i128, name: &str) -> PyResult<usize> {
+    let message = || PyValueError::new_err(format!("{name} is {value}; pass a number from 0 to {}", u64::MAX));
+    usize::try_from(value).map_err(|_| message())
+}
+
+/// Part of a text, as what the text is: a `str` or a `bytes`. `span` stands at characters.
+pub(crate) fn part<'py>(text: &Bound<'py, PyAny>, (start, end): (usize, usize)) -> PyResult<Bound<'py, PyAny>> {
+    let bytes = self::text(text)?;
+    if start == 0 && end == bytes.len() {
+        return Ok(text.clone());
+    }
+    if text.is_instance_of::<PyBytes>() {
+        return Ok(PyBytes::new(text.py(), &bytes[start..end]).into_any());
+    }
+    decoded(text.py(), &bytes[start..end], "strict")
 }
 
 /// Special tokens with their ids, from a mapping.

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
-use pyo3::exceptions::{PyException, PyKeyboardInterrupt};
+use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
 use tokfast::{Error, Interrupt, Phase, Progress};
 
@@ -44,6 +44,7 @@ pub(crate) fn to_py(error: Error) -> PyErr {
         Error::DisallowedSpecial { .. } | Error::SpecialToken { .. } => named("SpecialTokenError", message),
         Error::Training(_) => named("TrainingError", message),
         Error::MemoryLimit { .. } => named("MemoryLimitError", message),
+        Error::Argument(_) => PyValueError::new_err(message),
         Error::Interrupted => PyKeyboardInterrupt::new_err(()),
         Error::Internal(_) => named("InternalError", message),
     }

@@ -8,6 +8,7 @@
 mod batch;
 mod convert;
 mod error;
+mod stream;
 mod tokenizer;
 mod words;
 
@@ -26,6 +27,8 @@ mod _tokfast {
 
     #[pymodule_export]
     use crate::batch::TokenBatch;
+    #[pymodule_export]
+    use crate::stream::StreamDecoder;
     #[pymodule_export]
     use crate::tokenizer::{PyTokenizer, unpickle};
     #[pymodule_export]

@@ -3,14 +3,17 @@
 use std::path::PathBuf;
 
 use numpy::{IntoPyArray, PyArray1};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use tokfast::formats::{self, Format, ReadOptions};
+use tokfast::offsets::{Characters, Located, NO_WORD};
 use tokfast::{EncodeOptions, Tokenizer};
 
 use crate::batch::TokenBatch;
 use crate::convert::{self, Special};
 use crate::error::{run, run_short, to_py};
+use crate::stream::StreamDecoder;
 
 /// Texts of fewer bytes are encoded without releasing the GIL: releasing costs more than it frees.
 const SHORT: usize = 4096;
@@ -22,6 +25,9 @@ const SHORT: usize = 4096;
 pub(crate) struct PyTokenizer {
     pub(crate) inner: Tokenizer,
 }
+
+/// Where tokens begin and end.
+type Spans = Vec<(usize, usize)>;
 
 /// The options that encoding and counting share.
 struct Options {
@@ -74,6 +80,23 @@ impl PyTokenizer {
             return run_short(|interrupt| self.inner.encode(text, &options.core(), interrupt));
         }
         run(py, None, |interrupt| self.inner.encode(text, &options.core(), interrupt))
+    }
+
+    /// Ids with their places, in characters or in bytes.
+    fn located(&self, py: Python<'_>, text: &[u8], unit: &str, options: &Options) -> PyResult<Located> {
+        let characters = match unit {
+            "char" => true,
+            "byte" => false,
+            _ => return Err(PyValueError::new_err(format!("unit is {unit:?}; pass \"char\" or \"byte\""))),
+        };
+        run(py, None, |interrupt| {
+            let mut located = self.inner.encode_with_offsets(text, &options.core(), interrupt)?;
+            if characters {
+                let characters = Characters::new(text);
+                located.spans.iter_mut().for_each(|span| *span = characters.span(*span));
+            }
+            Ok(located)
+        })
     }
 }
 
@@ -144,6 +167,78 @@ impl PyTokenizer {
     ) -> PyResult<Bound<'py, PyArray1<u32>>> {
         let options = Options::new(add_special_tokens, allowed_special, disallowed_special)?;
         Ok(self.encode_ids(py, text, &options)?.into_pyarray(py))
+    }
+
+    /// The ids of a text, and where each stands in it.
+    #[pyo3(signature = (text, *, unit="char", add_special_tokens=false, allowed_special=None, disallowed_special=None),
+           text_signature = "($self, text, *, unit='char', add_special_tokens=False, allowed_special=(), disallowed_special=())")]
+    fn encode_with_offsets(
+        &self,
+        py: Python<'_>,
+        text: &Bound<'_, PyAny>,
+        unit: &str,
+        add_special_tokens: bool,
+        allowed_special: Option<&Bound<'_, PyAny>>,
+        disallowed_special: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<(Vec<u32>, Spans)> {
+        let options = Options::new(add_special_tokens, allowed_special, disallowed_special)?;
+        let located = self.located(py, convert::text(text)?, unit, &options)?;
+        Ok((located.ids, located.spans))
+    }
+
+    /// The same, with the number of each id's piece, or `None`: behind `tokfast.huggingface`.
+    #[pyo3(signature = (text, *, unit="char", allowed_special=None))]
+    fn _encode_with_words(
+        &self,
+        py: Python<'_>,
+        text: &Bound<'_, PyAny>,
+        unit: &str,
+        allowed_special: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<(Vec<u32>, Spans, Vec<Option<u32>>)> {
+        let options = Options::new(false, allowed_special, None)?;
+        let located = self.located(py, convert::text(text)?, unit, &options)?;
+        let words = located.words.into_iter().map(|word| Some(word).filter(|&word| word != NO_WORD)).collect();
+        Ok((located.ids, located.spans, words))
+    }
+
+    /// The longest beginning of a text that has at most so many tokens.
+    #[pyo3(signature = (text, max_tokens, *, add_special_tokens=false, allowed_special=None, disallowed_special=None),
+           text_signature = "($self, text, max_tokens, *, add_special_tokens=False, allowed_special=(), disallowed_special=())")]
+    fn truncate<'py>(
+        &self,
+        py: Python<'py>,
+        text: &Bound<'py, PyAny>,
+        max_tokens: i128,
+        add_special_tokens: bool,
+        allowed_special: Option<&Bound<'py, PyAny>>,
+        disallowed_special: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let options = Options::new(add_special_tokens, allowed_special, disallowed_special)?;
+        let max_tokens = convert::tokens(max_tokens, "max_tokens")?;
+        let bytes = convert::text(text)?;
+        let end = run(py, None, |interrupt| self.inner.truncate(bytes, max_tokens, &options.core(), interrupt))?;
+        convert::part(text, (0, end))
+    }
+
+    /// A text in parts of at most so many tokens.
+    #[pyo3(signature = (text, size, overlap=0, *, add_special_tokens=false, allowed_special=None, disallowed_special=None),
+           text_signature = "($self, text, size, overlap=0, *, add_special_tokens=False, allowed_special=(), disallowed_special=())")]
+    fn split_by_tokens<'py>(
+        &self,
+        py: Python<'py>,
+        text: &Bound<'py, PyAny>,
+        size: i128,
+        overlap: i128,
+        add_special_tokens: bool,
+        allowed_special: Option<&Bound<'py, PyAny>>,
+        disallowed_special: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let options = Options::new(add_special_tokens, allowed_special, disallowed_special)?;
+        let (size, overlap) = (convert::tokens(size, "size")?, convert::tokens(overlap, "overlap")?);
+        let bytes = convert::text(text)?;
+        let parts =
+            run(py, None, |interrupt| self.inner.split_by_tokens(bytes, size, overlap, &options.core(), interrupt))?;
+        parts.into_iter().map(|span| convert::part(text, span)).collect()
     }
 
     /// The ids of many texts.
@@ -227,6 +322,12 @@ impl PyTokenizer {
         errors: &str,
     ) -> PyResult<Vec<Bound<'py, PyAny>>> {
         batch.try_iter()?.map(|ids| self.decode(py, &ids?, errors)).collect()
+    }
+
+    /// Text out of ids that arrive one by one.
+    #[pyo3(signature = (*, errors="replace"))]
+    fn stream_decoder(slf: Py<Self>, errors: &str) -> StreamDecoder {
+        StreamDecoder::new(slf, errors.to_owned())
     }
 
     /// The bytes of one id.
