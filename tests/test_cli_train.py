@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -67,12 +68,19 @@ def test_train_options_reach_the_trainer(tree: Path, tmp_path: Path, monkeypatch
         "bytes",
         "--unit",
         "line",
+        "--base",
+        "tokfast-32k",
+        "--memory-limit",
+        "500M",
+        "--checkpoint",
+        tmp_path / "state",
         "--threads",
         3,
         "-o",
         tmp_path / "x.json",
     )
     assert result.exit_code == 0
+    assert seen.pop("base").name == "tokfast-32k"
     assert seen == {
         "source": [tree],
         "vocab_size": 50_000,
@@ -84,6 +92,9 @@ def test_train_options_reach_the_trainer(tree: Path, tmp_path: Path, monkeypatch
         "tie_break": "bytes",
         "unit": "line",
         "threads": 3,
+        "memory_limit": 500_000_000,
+        "checkpoint": str(tmp_path / "state"),
+        "resume": True,
         "progress": None,
     }
     assert "the text gave 260 tokens of the 50,000 asked for" in result.stderr
@@ -132,15 +143,35 @@ def test_train_progress(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = tokfast.train([TEXT], 260)
 
     def train(_source: object, _vocab_size: int, **options: Any) -> tokfast.Tokenizer:
-        options["progress"]("count", 3_000_000, 12_000_000)
-        options["progress"]("merge", 1200, 32_000)
+        now = iter([0.0, 10.0, 10.0, 20.0])
+        monkeypatch.setattr("time.monotonic", lambda: next(now))
+        options["progress"]("count", 0, 12_000_000, "")
+        options["progress"]("count", 3_000_000, 12_000_000, "")
+        options["progress"]("merge", 200, 32_000, "")
+        options["progress"]("merge", 1200, 32_000, "' the' 99")
         return trained
 
     monkeypatch.setattr(tokfast, "train", train)
     monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _self: True)
     monkeypatch.setattr(Progress, "update", lambda _self, text: lines.append(text))
     assert invoke("train", tree, "-n", "32k", "-o", "out.json").exit_code == 0
-    assert lines == ["read 3 of 12 MB (25%)", "1,200 of 32,000 merges (4%)"]
+    assert [line.rsplit(", ", 1)[0] for line in lines] == [
+        "read 0 of 12 MB (0%)",
+        "read 3 of 12 MB (25%), 30 s left",
+        "200 of 32,000 merges (1%)",
+        "1,200 of 32,000 merges (4%), last ' the' 99, 308 s left",
+    ]
+    assert all(line.endswith(" MB") for line in lines)
+
+
+def test_train_report_and_checkpoint(tree: Path, tmp_path: Path) -> None:
+    arguments = [tree / "a.txt", "-n", "300", "-o", tmp_path / "x.json", "--checkpoint", tmp_path / "state"]
+    report = tmp_path / "report.json"
+    for _ in range(2):
+        assert invoke("train", *arguments, "--report", report).exit_code == 0
+    fields = json.loads(report.read_text(encoding="utf-8"))
+    assert len(fields["merge_counts"]) == 44
+    assert fields["documents"] > 0
 
 
 def test_progress_line_is_written_over_and_cleared(

@@ -15,6 +15,7 @@ from hypothesis import given
 import peers
 import tokfast
 from tokfast import reference
+from tokfast._checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -236,3 +237,192 @@ def test_a_failing_iterator_raises_its_own_error() -> None:
 def test_lone_surrogates_are_refused() -> None:
     with pytest.raises(UnicodeEncodeError, match="lone surrogate"):
         tokfast.train(iter(["ab", "\ud800"]), 300)
+
+
+# -------------------------------------------------------------------- bounded, resumable, extendable
+
+
+def many_words(path: Path, *, distinct: int = 60_000) -> Path:
+    """A file with so many distinct words that a small table cannot hold them."""
+    letters = str.maketrans("0123456789", "abcdefghij")
+    text = "".join(f" {number * 7919 % distinct} some words" for number in range(distinct * 2))
+    path.write_text(text.translate(letters), encoding="utf-8")
+    return path
+
+
+def test_a_memory_limit_changes_nothing(tmp_path: Path) -> None:
+    source = many_words(tmp_path / "text", distinct=250_000)
+    free = tokfast.count_words(source, pattern="gpt2", threads=2)
+    limited = tokfast.count_words(source, pattern="gpt2", threads=2, memory_limit=2 * 256 * 1024)
+    # A line of 64 bytes holds two words: more than ten times the limit.
+    assert len(free) * 64 / 2 > 10 * 2 * 256 * 1024
+    assert list(free) == list(limited)
+    assert tokfast.train(source, 2000, pattern="gpt2", memory_limit=1 << 20, threads=2).merges == (
+        tokfast.train(free, 2000).merges
+    )
+
+
+def test_a_memory_limit_that_is_too_small_is_refused() -> None:
+    with pytest.raises(tokfast.MemoryLimitError, match="at least 524288"):
+        tokfast.count_words(["text"], memory_limit=1000, threads=2)
+
+
+def test_counts_are_saved_loaded_and_added_up(tmp_path: Path) -> None:
+    first = tokfast.count_words(["low lower", "low"], pattern="gpt2")
+    second = tokfast.count_words(["lower lowest"], pattern="gpt2")
+    first.save(tmp_path / "first")
+    second.save(tmp_path / "second")
+    total = tokfast.WordCounts.load(tmp_path / "first").merge(tokfast.WordCounts.load(tmp_path / "second"))
+    whole = tokfast.count_words(["low lower", "low", "lower lowest"], pattern="gpt2")
+    assert list(total) == list(whole)
+    assert (total.pattern, total.documents, total.text_bytes) == (whole.pattern, 3, 24)
+    with pytest.raises(tokfast.TrainingError, match="pattern"):
+        first.merge(tokfast.count_words(["x"], pattern="o200k"))
+    (tmp_path / "first").write_bytes(b"tokfast word counts 1\nnull\n\x00")
+    with pytest.raises(tokfast.TrainingError, match="ends too early"):
+        tokfast.WordCounts.load(tmp_path / "first")
+
+
+def test_no_pattern_is_remembered() -> None:
+    counts = tokfast.count_words(["ab ab", "ab ab"], pattern=None)
+    assert counts.knows_pattern
+    assert tokfast.train(counts, 258).pattern is None
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, as_file: bool) -> None:
+    monkeypatch.setattr("tokfast._train._BLOCKS_BETWEEN", 1)
+    monkeypatch.setattr("tokfast._train._BATCHES_BETWEEN", 1)
+    monkeypatch.setattr("tokfast._train._BATCH_SIZE", 1 << 20)
+    path = many_words(tmp_path / "text", distinct=100_000)
+    lines = path.read_text(encoding="utf-8").split("some")
+    expected = tokfast.train(path if as_file else iter(lines), 1000, pattern="gpt2")
+
+    class StopError(Exception):
+        pass
+
+    saves = []
+    save = Checkpoint.save
+
+    def save_and_stop(self: Checkpoint, *arguments: Any, **more: Any) -> None:
+        save(self, *arguments, **more)
+        saves.append(arguments)
+        if len(saves) == 2:
+            raise StopError
+
+    monkeypatch.setattr(Checkpoint, "save", save_and_stop)
+    state = tmp_path / "state"
+    options: dict[str, Any] = {"pattern": "gpt2", "checkpoint": state, "resume": True}
+    with pytest.raises(StopError):
+        tokfast.train(path if as_file else iter(lines), 1000, **options)
+    kept = json.loads((state / "checkpoint.json").read_text(encoding="utf-8"))
+    assert kept["done"] > 0
+    assert kept["runs"]
+    # What a killed process leaves: a run that no state names.
+    (state / "000099.words").write_bytes(b"half a run")
+    with pytest.raises(tokfast.TrainingError, match="resume=True"):
+        tokfast.train(path, 1000, pattern="gpt2", checkpoint=state)
+    steps: list[tuple[str, int, int]] = []
+    options["progress"] = lambda *step: steps.append(step)
+    resumed = tokfast.train(path if as_file else iter(lines), 1000, **options)
+    assert resumed.merges == expected.merges
+    assert len(saves) > 3
+    assert all(done <= total for _, done, total in steps)
+    assert sorted(file.name for file in state.iterdir()) == ["checkpoint.json", "counts.words"]
+    # Again: the counts are all there.
+    again = tokfast.train(path if as_file else iter(lines), 1000, **options)
+    assert again.merges == expected.merges
+    assert again.training_report is not None
+    assert again.training_report.text_bytes == sum(map(len, lines)) + (4 * (len(lines) - 1) if as_file else 0)
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_text("some text", encoding="utf-8")
+    state = tmp_path / "state"
+    tokfast.train(path, 260, checkpoint=state)
+    with pytest.raises(tokfast.TrainingError, match=r"vocab_size was 260, and is 261 now"):
+        tokfast.train(path, 261, checkpoint=state, resume=True)
+    with pytest.raises(tokfast.TrainingError, match=r"pattern was 'cl100k', and is 'gpt2' now"):
+        tokfast.train(path, 260, pattern="gpt2", checkpoint=state, resume=True)
+    path.write_text("another text", encoding="utf-8")
+    with pytest.raises(tokfast.TrainingError, match=r"corpus was .*text', 9, .*text', 12, "):
+        tokfast.train(path, 260, checkpoint=state, resume=True)
+    other = tmp_path / "other"
+    tokfast.train(iter(["a text", "b"]), 257, checkpoint=other)
+    with pytest.raises(tokfast.TrainingError, match="first 2 documents"):
+        tokfast.train(iter(["a text", "c"]), 257, checkpoint=other, resume=True)
+    (other / "checkpoint.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(tokfast.TrainingError, match="no checkpoint of this version"):
+        tokfast.train(iter(["a text", "c"]), 257, checkpoint=other, resume=True)
+
+
+@given(texts=corpora, more=corpora, merges=st.integers(0, 12), added=st.integers(0, 12))
+def test_a_base_is_kept(texts: list[str], more: list[str], merges: int, added: int) -> None:
+    base = tokfast.train(iter(texts), 258 + merges, pattern=None, special_tokens=["<s>", "ba b"])
+    extended = tokfast.train(iter(more), 259 + merges + added, base=base, special_tokens=["<new>"])
+    size = base.vocab_size
+    assert extended.vocab[:size] == base.vocab
+    assert extended.merges[: len(base.merges)] == base.merges
+    assert extended.special_tokens == {**base.special_tokens, "<new>": size}
+    tokens = [token for token in extended.vocab if token]
+    assert len(set(tokens)) == len(tokens)
+
+
+def test_a_base_and_the_same_text_give_what_one_run_gives() -> None:
+    texts = real_corpus()
+    small = tokfast.train(iter(texts), 1000, pattern="gpt2")
+    assert (
+        tokfast.train(iter(texts), 3000, base=small).merges == tokfast.train(iter(texts), 3000, pattern="gpt2").merges
+    )
+
+
+def test_counts_of_another_pattern_than_the_base_are_refused() -> None:
+    base = tokfast.train(["text text"], 258, pattern="gpt2")
+    with pytest.raises(tokfast.TrainingError, match="count with that"):
+        tokfast.train(tokfast.count_words(["text"], pattern="o200k"), 260, base=base)
+    with pytest.raises(tokfast.TrainingError, match="pass vocab_size >= 258"):
+        tokfast.train(["text"], 257, base=base)
+
+
+def test_special_tokens_may_be_left_in_the_text() -> None:
+    texts = ["<|end|>text<|end|>"] * 3
+    cut = tokfast.train(iter(texts), 270, pattern=None, special_tokens=["<|end|>"])
+    read = tokfast.train(iter(texts), 270, pattern=None, special_tokens=["<|end|>"], split_special_tokens=False)
+    assert not any(b"|" in token for token in cut.vocab[257:] if len(token) > 1)
+    assert any(b"end|" in token for token in read.vocab[257:])
+    # No merge makes a special token: one string would have two ids.
+    assert b"<|end|>" not in read.vocab[1:]
+
+
+def test_the_report_tells_what_was_counted() -> None:
+    texts = ["low low lower lowest", "low"]
+    tokenizer = tokfast.train(iter(texts), 260, pattern="gpt2", special_tokens=["<s>"])
+    report = tokenizer.training_report
+    assert report is not None
+    assert (report.documents, report.text_bytes, report.distinct_words) == (2, 23, 4)
+    assert report.merge_counts.tolist() == [5, 5, 3]
+    ids = Counter(token for text in texts for token in tokenizer.encode(text))
+    assert {token: count for token, count in enumerate(report.token_counts.tolist()) if count} == dict(ids)
+    assert tokfast.load("tokfast-32k").training_report is None
+
+
+def test_an_estimate_is_of_the_right_size(tmp_path: Path) -> None:
+    path = many_words(tmp_path / "text")
+    guess = tokfast.estimate(path, 2000, pattern="gpt2", sample_bytes=1 << 20)
+    counts = tokfast.count_words(path, pattern="gpt2")
+    assert guess.text_bytes == path.stat().st_size
+    assert guess.sample_bytes < guess.text_bytes
+    assert len(counts) / 3 < guess.distinct_words < len(counts) * 3
+    assert guess.seconds > 0
+    with pytest.raises(tokfast.TrainingError, match="only once"):
+        tokfast.estimate(iter(["text"]), 300)
+    with pytest.raises(tokfast.TrainingError, match="no text"):
+        tokfast.estimate([""], 300)
+
+
+def test_progress_may_ask_for_detail(tmp_path: Path) -> None:
+    path = many_words(tmp_path / "text", distinct=100_000)
+    details = []
+    tokfast.train(path, 20_000, progress=lambda phase, _done, _total, detail: details.append((phase, detail)))
+    assert any(phase == "merge" and detail.startswith('"') for phase, detail in details)

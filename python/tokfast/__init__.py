@@ -1,6 +1,7 @@
 """Byte-pair-encoding tokenizers, fast and exact, and a thin numpy half for what comes after the ids.
 
-Text to ids and back: `load`, `encoding_for_model`, `Tokenizer`. Training: `train`, `count_words`, `WordCounts`.
+Text to ids and back: `load`, `encoding_for_model`, `Tokenizer`. Training: `train`, `count_words`, `WordCounts`,
+`estimate`.
 The same in readable Python: `tokfast.reference`. After the ids: `tokfast.embeddings`, `tokfast.positions`,
 `tokfast.attention`.
 """
@@ -16,11 +17,14 @@ from tokfast._errors import (
     TrainingError,
     UnknownEncodingError,
 )
+from tokfast._estimate import estimate
 from tokfast._load import encoding_for_model, load
+from tokfast._report import Estimate, TrainingReport
 from tokfast._tokfast import StreamDecoder, TokenBatch, Tokenizer, WordCounts, __version__
 from tokfast._train import count_words, train
 
 __all__ = [
+    "Estimate",
     "InternalError",
     "MemoryLimitError",
     "PatternError",
@@ -32,11 +36,13 @@ __all__ = [
     "TokenizerFileError",
     "TokfastError",
     "TrainingError",
+    "TrainingReport",
     "UnknownEncodingError",
     "WordCounts",
     "__version__",
     "count_words",
     "encoding_for_model",
+    "estimate",
     "load",
     "train",
 ]

@@ -7,6 +7,8 @@ from typing import Any, AnyStr, Literal, SupportsIndex, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
+from tokfast._report import TrainingReport
+
 __all__ = [
     "StreamDecoder",
     "TokenBatch",
@@ -26,7 +28,7 @@ __version__: str
 _Text: TypeAlias = str | bytes
 _Special: TypeAlias = Iterable[str] | Literal["all"]
 _Format: TypeAlias = Literal["tokenizer.json", "tiktoken"]
-_Progress: TypeAlias = Callable[[str, int, int], object]
+_Progress: TypeAlias = Callable[[str, int, int, str], object]
 _Ids: TypeAlias = Iterable[SupportsIndex] | NDArray[np.integer[Any]]
 
 @final
@@ -356,6 +358,18 @@ class Tokenizer:
     def name(self) -> str | None:
         """What the tokenizer is called, if anything."""
     @property
+    def training_report(self) -> TrainingReport | None:
+        """What training knew of its text and of the tokens it made; None for a tokenizer not trained just now.
+
+        Examples
+        --------
+        >>> import tokfast
+        >>> tok = tokfast.train(["to tok toke token tokens"], 259, pattern="gpt2")
+        >>> report = tok.training_report
+        >>> report.merge_counts.tolist(), int(report.token_counts[258])
+        ([5, 4, 4], 4)
+        """
+    @property
     def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, of everything that decides ids."""
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]: ...
@@ -527,6 +541,8 @@ def train_words(
     keep_bytes: bytes,
     tie_break: str,
     threads: int | None = None,
+    base: Tokenizer | None = None,
+    count_seconds: float = 0.0,
     progress: _Progress | None = None,
 ) -> Tokenizer:
     """Train on word counts; behind `tokfast.train`."""

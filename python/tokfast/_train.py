@@ -7,19 +7,24 @@ Everything that decides the result is in the extension.
 
 import glob
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
+from tokfast._checkpoint import Checkpoint, Digest, describe_files, skip
 from tokfast._errors import TrainingError
 from tokfast._tokfast import Tokenizer, WordCounter, WordCounts, list_files, train_words
 
 Text = str | bytes
 StrPath = str | os.PathLike[str]
 Source = StrPath | Iterable[StrPath] | Iterable[Text] | WordCounts
-Progress = Callable[[str, int, int], object]
+Progress = Callable[[str, int, int], object] | Callable[[str, int, int, str], object]
 
 # Documents of an iterable are held until they fill this many bytes (characters for str), then counted together.
 _BATCH_SIZE = 8 << 20
+# Between two checkpoints: blocks of files (1 MiB each), batches of documents.
+_BLOCKS_BETWEEN = 2048
+_BATCHES_BETWEEN = 64
 _LONGEST_PATH = 4096
 
 
@@ -85,6 +90,7 @@ def count_words(
     special_tokens: Iterable[str] = (),
     unit: Literal["document", "line"] = "document",
     threads: int | None = None,
+    memory_limit: int | None = None,
     progress: Progress | None = None,
 ) -> WordCounts:
     """Count how often each pretoken of a corpus occurs: all that training needs to know of it.
@@ -105,6 +111,10 @@ def count_words(
         What a pretoken may not reach across: a ``"document"`` (a file, an item) or a ``"line"``.
     threads
         How many threads count; None for one a processor, or ``TOKFAST_THREADS``. The result is the same.
+    memory_limit
+        Bytes that the tables of all threads may take, at least 256 KiB a thread; None for no limit. What is more is
+        written to temporary files, sorted, and added up at the end: the result is the same. One block of text a
+        thread and the final counts come on top.
     progress
         Called as ``progress("count", bytes_done, bytes_in_all)`` about every 50 ms while files are read.
 
@@ -119,6 +129,8 @@ def count_words(
         The pattern is no scheme and no regular expression.
     SpecialTokenError
         A special token is empty or a single byte.
+    MemoryLimitError
+        `memory_limit` is too small for the number of threads.
     OSError
         A file cannot be read.
 
@@ -129,19 +141,86 @@ def count_words(
     >>> list(counts)
     [(b' low', 1), (b' lower', 1), (b'low', 1)]
     """
+    counter = WordCounter(
+        pattern=pattern,
+        special_tokens=list(special_tokens),
+        unit=unit,
+        threads=threads,
+        memory_limit=memory_limit,
+    )
+    return _count(source, counter, progress)
+
+
+def _count(source: Source, counter: WordCounter, progress: Progress | None) -> WordCounts:
     if isinstance(source, WordCounts):
         return source
-    counter = WordCounter(pattern=pattern, special_tokens=list(special_tokens), unit=unit, threads=threads)
     paths = _paths(source)
     if paths is not None:
-        counter.add_files(paths, progress=progress)
-    elif isinstance(source, bytes):
-        raise TypeError("source is bytes; pass a list of documents, [source], or a path as str or Path")
+        counter.add_files(paths, progress=_with_detail(progress))
     else:
-        # What is no text is refused by the counter.
-        for batch in _batches(cast("Iterable[Text]", source)):
+        for batch in _batches(_documents(source)):
             counter.add_documents(batch)
     return counter.finish()
+
+
+def _documents(source: Source) -> Iterator[Text]:
+    if isinstance(source, bytes):
+        raise TypeError("source is bytes; pass a list of documents, [source], or a path as str or Path")
+    # What is no text is refused by the counter.
+    return iter(cast("Iterable[Text]", source))
+
+
+def _with_detail(progress: Progress | None) -> Callable[[str, int, int, str], object] | None:
+    """Return a callback of four arguments: the last is for those who ask for it."""
+    if progress is None:
+        return None
+    import inspect
+
+    callback = cast("Callable[..., object]", progress)
+    try:
+        inspect.signature(callback).bind("", 0, 0, "")
+    except (TypeError, ValueError):
+        return lambda phase, done, total, _detail: callback(phase, done, total)
+    return callback
+
+
+def _count_with_checkpoint(
+    source: Source, checkpoint: Checkpoint, counter: WordCounter, progress: Progress | None
+) -> WordCounts:
+    """Count as `_count` does, in steps after each of which the state is kept."""
+    callback = _with_detail(progress)
+    paths = _paths(source)
+    done = checkpoint.start(counter)
+    if paths is not None:
+        before = checkpoint.state["bytes"]
+
+        def report(phase: str, part: int, total: int, detail: str) -> None:
+            if callback is not None:
+                callback(phase, before + part, total, detail)
+
+        blocks = counter.add_files(paths, stop=0)
+        for start in range(done, blocks, _BLOCKS_BETWEEN):
+            stop = min(start + _BLOCKS_BETWEEN, blocks)
+            counter.add_files(paths, start=start, stop=stop, progress=report)
+            checkpoint.save(counter, stop)
+            before = checkpoint.state["bytes"]
+    else:
+        documents, digest = _documents(source), Digest()
+        skip(documents, done, digest, checkpoint.state.get("sha256", digest.hexdigest()), checkpoint.directory)
+        finished = checkpoint.counts() is not None
+        for number, batch in enumerate([] if finished else _batches(documents), 1):
+            counter.add_documents(batch)
+            digest.update(batch)
+            done += len(batch)
+            if number % _BATCHES_BETWEEN == 0:
+                checkpoint.save(counter, done, sha256=digest.hexdigest())
+        if not finished:
+            checkpoint.save(counter, done, sha256=digest.hexdigest())
+    counts = checkpoint.counts()
+    if counts is None:
+        counts = counter.finish()
+        checkpoint.finish(counts)
+    return counts
 
 
 def train(
@@ -156,7 +235,12 @@ def train(
     initial_alphabet: Literal["bytes"] | Iterable[int] = "bytes",
     tie_break: Literal["huggingface", "bytes"] = "huggingface",
     unit: Literal["document", "line"] = "document",
+    base: Tokenizer | None = None,
+    split_special_tokens: bool = True,
     threads: int | None = None,
+    memory_limit: int | None = None,
+    checkpoint: StrPath | None = None,
+    resume: bool = False,
     progress: Progress | None = None,
 ) -> Tokenizer:
     """Train a byte-level BPE tokenizer, exactly and deterministically.
@@ -170,8 +254,8 @@ def train(
         As for `count_words`, or the `WordCounts` it returned.
     vocab_size
         Tokens in all: special tokens, the 256 single bytes, merges. Fewer where the text gives no more.
-    pattern, special_tokens, unit, threads
-        As for `count_words`. Word counts that know their pattern keep it.
+    pattern, special_tokens, unit, threads, memory_limit
+        As for `count_words`. Word counts that know their pattern keep it, and so does a `base`.
     min_frequency
         A pair that occurs less often is not merged.
     max_token_length
@@ -184,20 +268,35 @@ def train(
     tie_break
         Of pairs that occur equally often, the one with the smaller (left id, right id) goes first; with
         ``"huggingface"`` the single bytes have the order of GPT-2's alphabet, with ``"bytes"`` their own.
+    base
+        A tokenizer to go on from: its ids, merges, special tokens and pattern are kept, and `vocab_size` counts them.
+        New special tokens and then new merges get the ids after its last. No merge makes a string that is a token
+        already.
+    split_special_tokens
+        Whether the spelling of special tokens is cut out of the text. False is Hugging Face's behaviour, which reads
+        them as ordinary text.
+    checkpoint
+        A directory that keeps what was counted, from time to time and when counting is done, so that a run that was
+        stopped or killed can go on.
+    resume
+        Whether to go on with the run that `checkpoint` holds, if it holds one; the result is that of an unbroken run.
+        A checkpoint of other options or of another corpus is refused.
     progress
         Called as ``progress(phase, done, total)`` about every 50 ms; phase ``"count"`` in bytes of text read from
-        files, then ``"merge"`` in merges.
+        files, then ``"merge"`` in merges. A callback that takes a fourth argument is told the token that was merged
+        last and its count, as in ``"' the' 1234"``.
 
     Returns
     -------
     Tokenizer
-        Ids: special tokens in order, single bytes, merges in order.
+        Ids: special tokens in order, single bytes, merges in order. Its ``training_report`` holds counts and times.
 
     Raises
     ------
     TrainingError
-        `vocab_size` has no room for the bytes and the special tokens, or there is no text.
-    PatternError, SpecialTokenError, OSError
+        `vocab_size` has no room for the bytes and the special tokens, there is no text, or the checkpoint is of
+        another run.
+    PatternError, SpecialTokenError, MemoryLimitError, OSError
         As for `count_words`.
 
     References
@@ -214,19 +313,59 @@ def train(
     'any text'
     """
     special_tokens = list(special_tokens)
-    counts = count_words(
-        source, pattern=pattern, special_tokens=special_tokens, unit=unit, threads=threads, progress=progress
-    )
-    return train_words(
-        counts,
-        vocab_size,
-        pattern=counts.pattern if counts.knows_pattern else pattern,
-        special_tokens=special_tokens,
-        min_frequency=min_frequency,
-        max_token_length=max_token_length,
-        limit_alphabet=limit_alphabet,
-        keep_bytes=_kept_bytes(initial_alphabet),
-        tie_break=tie_break,
+    if base is not None:
+        pattern = base.pattern
+
+    def merge(counts: WordCounts, count_seconds: float, progress: Progress | None) -> Tokenizer:
+        return train_words(
+            counts,
+            vocab_size,
+            pattern=counts.pattern if counts.knows_pattern else pattern,
+            special_tokens=special_tokens,
+            min_frequency=min_frequency,
+            max_token_length=max_token_length,
+            limit_alphabet=limit_alphabet,
+            keep_bytes=_kept_bytes(initial_alphabet),
+            tie_break=tie_break,
+            threads=threads,
+            base=base,
+            count_seconds=count_seconds,
+            progress=_with_detail(progress),
+        )
+
+    # Options that cannot be met are refused before the work, by training on one letter.
+    merge(WordCounts.from_counts({"a": 1}), 0.0, None)
+    start = time.perf_counter()
+    if isinstance(source, WordCounts):
+        return merge(source, 0.0, progress)
+    # The special tokens of a base are cut out of the text as the new ones are.
+    cut = [*(base.special_tokens if base is not None else ()), *special_tokens] if split_special_tokens else []
+    kept = None
+    if checkpoint is not None:
+        paths = _paths(source)
+        options: dict[str, Any] = {
+            "pattern": pattern,
+            "special_tokens": cut,
+            "unit": unit,
+            "vocab_size": vocab_size,
+            "min_frequency": min_frequency,
+            "max_token_length": max_token_length,
+            "limit_alphabet": limit_alphabet,
+            "tie_break": tie_break,
+            "base": None if base is None else base.fingerprint,
+            "corpus": "an iterable" if paths is None else describe_files(paths),
+        }
+        kept = Checkpoint(checkpoint, resume=resume, options=options)
+    counter = WordCounter(
+        pattern=pattern,
+        special_tokens=cut,
+        unit=unit,
         threads=threads,
-        progress=progress,
+        memory_limit=memory_limit,
+        directory=None if kept is None else kept.directory,
     )
+    if kept is None:
+        counts = _count(source, counter, progress)
+    else:
+        counts = _count_with_checkpoint(source, kept, counter, progress)
+    return merge(counts, time.perf_counter() - start, progress)

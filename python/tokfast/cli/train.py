@@ -1,15 +1,20 @@
 """``tokfast train``: text to a tokenizer file."""
 
+import json
 import os
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 import tokfast
 from tokfast.cli._shared import Progress, check_piped, number, quiet_option, say, threads_option
+
+if TYPE_CHECKING:
+    from tokfast import Tokenizer
 
 SUFFIXES = (".json", ".tiktoken")
 
@@ -18,6 +23,7 @@ EPILOG = """
 Examples:
   tokfast train corpus/ -n 32k -o tokenizer.json
   tokfast train '**/*.md' -n 8k --pattern gpt2 --special '<|end|>' -o md.json
+  tokfast train corpus/ -n 64k --checkpoint state/ -o big.json    # again after a stop: goes on
   zcat dump.gz | tokfast train - -n 8k --unit line -o small.tiktoken
 
 The same text and options give the same file, whatever the number of threads.
@@ -75,6 +81,19 @@ The same text and options give the same file, whatever the number of threads.
     show_default=True,
     help="What is cut as one text: a whole file, or each of its lines.",
 )
+@click.option("--base", metavar="NAME|PATH", help="Go on from this tokenizer: its tokens keep their ids.")
+@click.option(
+    "--memory-limit",
+    type=number,
+    metavar="BYTES",
+    help="Keep the tables of counting within this, by way of temporary files; 500M = 500,000,000.",
+)
+@click.option(
+    "--checkpoint",
+    metavar="DIR",
+    help="Keep what was counted in this folder; run the same command again to go on after a stop.",
+)
+@click.option("--report", metavar="FILE.json", help="Also write counts of tokens and merges, times and memory.")
 @threads_option
 @quiet_option
 def train(
@@ -89,6 +108,10 @@ def train(
     limit_alphabet: int | None,
     tie_break: Literal["huggingface", "bytes"],
     unit: Literal["document", "line"],
+    base: str | None,
+    memory_limit: int | None,
+    checkpoint: str | None,
+    report: str | None,
     threads: int | None,
     quiet: bool,
 ) -> None:
@@ -99,8 +122,10 @@ def train(
     _check_out(Path(out))
     progress = Progress(quiet=quiet)
 
-    def show(phase: str, done: int, total: int) -> None:
-        progress.update(_describe(phase, done, total))
+    clock = _Clock()
+
+    def show(phase: str, done: int, total: int, detail: str) -> None:
+        progress.update(f"{_describe(phase, done, total, detail)}{clock.left(phase, done, total)}{_peak()}")
 
     tokenizer = tokfast.train(
         _source(paths, unit),
@@ -112,7 +137,11 @@ def train(
         limit_alphabet=limit_alphabet,
         tie_break=tie_break,
         unit=unit,
+        base=None if base is None else tokfast.load(base),
         threads=threads,
+        memory_limit=memory_limit,
+        checkpoint=checkpoint,
+        resume=checkpoint is not None,
         progress=show if progress.shown else None,
     )
     progress.clear()
@@ -122,6 +151,8 @@ def train(
             f"the text gave {tokenizer.vocab_size:,} tokens of the {vocab_size:,} asked for: "
             f"no pair is left that occurs {min_frequency:,} times or more"
         )
+    if report is not None:
+        _write_report(tokenizer, Path(report))
     if not quiet:
         say(f"saved {out}: {tokenizer.vocab_size:,} tokens")
 
@@ -147,8 +178,43 @@ def _check_out(out: Path) -> None:
         raise click.UsageError(f"--out {str(out)!r} cannot be written")
 
 
-def _describe(phase: str, done: int, total: int) -> str:
+def _describe(phase: str, done: int, total: int, detail: str) -> str:
     share = f" ({100 * done / total:.0f}%)" if total else ""
     if phase == "count":
         return f"read {done / 1e6:,.0f} of {total / 1e6:,.0f} MB{share}"
-    return f"{done:,} of {total:,} merges{share}"
+    return f"{done:,} of {total:,} merges{share}" + (f", last {detail}" if detail else "")
+
+
+class _Clock:
+    """Says how long a phase will still take, by how long it has taken so far."""
+
+    def __init__(self) -> None:
+        self.phase = ""
+        self.start = 0.0
+        self.first = 0
+
+    def left(self, phase: str, done: int, total: int) -> str:
+        now = time.monotonic()
+        if phase != self.phase:
+            self.phase, self.start, self.first = phase, now, done
+        if done <= self.first or now - self.start < 1 or total < done:
+            return ""
+        return f", {(total - done) * (now - self.start) / (done - self.first):,.0f} s left"
+
+
+def _peak() -> str:
+    """Say how much memory the process has had, where the system knows."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return ""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return f", {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6:,.0f} MB"
+
+
+def _write_report(tokenizer: "Tokenizer", path: Path) -> None:
+    report = tokenizer.training_report
+    if report is not None:
+        fields = {**vars(report), "merge_counts": report.merge_counts.tolist()}
+        fields["token_counts"] = report.token_counts.tolist()
+        path.write_text(json.dumps(fields, indent=1), encoding="utf-8")

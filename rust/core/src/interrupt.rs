@@ -7,6 +7,7 @@
 //! Invariant: the callback runs only on the thread that made the [`Interrupt`].
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
@@ -39,7 +40,7 @@ pub struct Progress {
 
 /// A flag that says stop, and the callback that may raise it.
 pub struct Interrupt<'a> {
-    poll: &'a (dyn Fn(Progress) -> bool + Sync),
+    poll: &'a (dyn Fn(Progress, &str) -> bool + Sync),
     owner: ThreadId,
     start: Instant,
     /// Milliseconds after `start` at which the callback is due.
@@ -48,6 +49,8 @@ pub struct Interrupt<'a> {
     phase: AtomicU8,
     done: AtomicU64,
     total: AtomicU64,
+    /// What was done last, in words.
+    detail: Mutex<String>,
 }
 
 impl std::fmt::Debug for Interrupt<'_> {
@@ -57,9 +60,9 @@ impl std::fmt::Debug for Interrupt<'_> {
 }
 
 impl<'a> Interrupt<'a> {
-    /// `poll` is told the progress and answers whether to stop; it is called on the current thread only.
+    /// `poll` is told the progress and what was done last, and answers whether to stop; it is called on the current thread only.
     #[must_use]
-    pub fn new(poll: &'a (dyn Fn(Progress) -> bool + Sync)) -> Self {
+    pub fn new(poll: &'a (dyn Fn(Progress, &str) -> bool + Sync)) -> Self {
         Self {
             poll,
             owner: std::thread::current().id(),
@@ -69,13 +72,14 @@ impl<'a> Interrupt<'a> {
             phase: AtomicU8::new(0),
             done: AtomicU64::new(0),
             total: AtomicU64::new(0),
+            detail: Mutex::default(),
         }
     }
 
     /// One that never stops anything.
     #[must_use]
     pub fn never() -> Interrupt<'static> {
-        Interrupt::new(&|_| false)
+        Interrupt::new(&|_, _| false)
     }
 
     /// Begins a phase of `total` units of work.
@@ -83,6 +87,12 @@ impl<'a> Interrupt<'a> {
         self.phase.store(phase as u8, Relaxed);
         self.done.store(0, Relaxed);
         self.total.store(total, Relaxed);
+        self.detail(String::new());
+    }
+
+    /// Says in words what was done last.
+    pub fn detail(&self, text: String) {
+        *self.detail.lock().unwrap_or_else(PoisonError::into_inner) = text;
     }
 
     /// Notes that `amount` more is done, and checks.
@@ -110,7 +120,8 @@ impl<'a> Interrupt<'a> {
         {
             return Ok(());
         }
-        let stop = (self.poll)(self.progress());
+        let detail = self.detail.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let stop = (self.poll)(self.progress(), &detail);
         self.due.store((self.start.elapsed() + INTERVAL).as_millis() as u64, Relaxed);
         if stop {
             self.raised.store(true, Relaxed);
@@ -126,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_yes_stops_every_thread() {
-        let interrupt = Interrupt::new(&|progress| progress == Progress { phase: Phase::Merge, done: 3, total: 9 });
+        let interrupt = Interrupt::new(&|progress, _| progress == Progress { phase: Phase::Merge, done: 3, total: 9 });
         interrupt.begin(Phase::Merge, 9);
         assert!(interrupt.advance(3).is_ok(), "not due yet");
         std::thread::sleep(INTERVAL * 2);

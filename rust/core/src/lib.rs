@@ -52,6 +52,6 @@ pub use interrupt::{Interrupt, Phase, Progress};
 pub use model::Model;
 pub use pretokenize::Pretokenizer;
 pub use special::{SpecialToken, Which};
-pub use tokenizer::{Batch, EncodeOptions, Tokenizer};
-pub use train::{ByteOrder, TrainOptions, TrainedMerge, train};
+pub use tokenizer::{Batch, EncodeOptions, Report, Tokenizer};
+pub use train::{ByteOrder, TrainOptions, Trained, TrainedMerge, train};
 pub use words::{Corpus, Unit, WordCounter, WordCounts};

@@ -2,7 +2,11 @@
 //!
 //! Every method takes `&self` and keeps nothing between calls, so a tokenizer is used from many threads at once.
 
+mod training;
+
 use sha2::{Digest, Sha256};
+
+pub use training::Report;
 
 use crate::cache::Cache;
 use crate::decode;
@@ -11,10 +15,8 @@ use crate::error::{Error, Result};
 use crate::interrupt::{Interrupt, Phase};
 use crate::model::Model;
 use crate::pretokenize::{Pretokenizer, UNICODE_VERSION};
-use crate::special::{self, SpecialToken, SpecialTokens, Which};
+use crate::special::{SpecialToken, SpecialTokens, Which};
 use crate::threads;
-use crate::train::{self, TrainOptions};
-use crate::words::WordCounts;
 
 /// Bytes of text below which another thread costs more than it brings.
 const TEXT_PER_THREAD: usize = 128 << 10;
@@ -39,6 +41,7 @@ pub struct Tokenizer {
     specials: SpecialTokens,
     /// Ids before and after a text under `add_special_tokens`.
     template: (Vec<u32>, Vec<u32>),
+    report: Option<std::sync::Arc<Report>>,
 }
 
 /// The ids of many texts: those of text `i` are `ids[offsets[i]..offsets[i + 1]]`.
@@ -81,7 +84,8 @@ impl Tokenizer {
                 });
             }
         }
-        let tokenizer = Self { name: None, pretokenizer, model, specials: SpecialTokens::new(specials)?, template };
+        let tokenizer =
+            Self { name: None, pretokenizer, model, specials: SpecialTokens::new(specials)?, template, report: None };
         for &id in tokenizer.template.0.iter().chain(&tokenizer.template.1) {
             if tokenizer.token_bytes(id).is_none() {
                 return Err(Error::TokenId { id: i128::from(id), position: 0, vocab_size: tokenizer.vocab_size() });
@@ -90,82 +94,11 @@ impl Tokenizer {
         Ok(tokenizer)
     }
 
-    /// Trains on word counts. Ids: special tokens in order, then single bytes, then merges; `vocab_size` counts them
-    /// all, and `options.merges` is not looked at. The vocabulary is smaller where the words give no more merges.
-    pub fn train(
-        words: &WordCounts,
-        pretokenizer: Pretokenizer,
-        vocab_size: usize,
-        special_tokens: &[String],
-        options: &TrainOptions,
-        interrupt: &Interrupt<'_>,
-    ) -> Result<Self> {
-        let special_tokens = special::for_training(special_tokens)?;
-        let least = 256 + special_tokens.len();
-        let Some(merges) = vocab_size.checked_sub(least) else {
-            return Err(Error::Training(format!(
-                "vocab_size is {vocab_size}, but the 256 single bytes and {} special tokens are always in the \
-                 vocabulary; pass vocab_size >= {least}",
-                special_tokens.len()
-            )));
-        };
-        if words.is_empty() {
-            return Err(Error::Training(
-                "the corpus holds no text; pass at least one document that is not empty".into(),
-            ));
-        }
-        let options = TrainOptions { merges, ..options.clone() };
-        let merges = train::train(words, &options, interrupt)?.merges;
-        let base = special_tokens.len() as u32;
-        let bytes = options.byte_order.bytes();
-        let mut tokens: Vec<(Vec<u8>, u32)> = bytes.iter().zip(base..).map(|(&byte, id)| (vec![byte], id)).collect();
-        for merge in &merges {
-            let joined = [tokens[merge.left as usize].0.as_slice(), &tokens[merge.right as usize].0].concat();
-            tokens.push((joined, base + tokens.len() as u32));
-        }
-        let pairs = merges.iter().map(|merge| (merge.left + base, merge.right + base)).collect();
-        let model = Model::from_merges(&tokens, pairs, false).map_err(Error::Internal)?;
-        let specials =
-            special_tokens.into_iter().zip(0..).map(|(content, id)| SpecialToken { content, id, special: true });
-        Self::new(pretokenizer, model, specials.collect(), (Vec::new(), Vec::new()))
-    }
-
     /// The same tokenizer under a name.
     #[must_use]
     pub fn with_name(mut self, name: Option<String>) -> Self {
         self.name = name;
         self
-    }
-
-    /// Only the ids below `n`: what training to `n` would have given.
-    pub fn with_vocab_size(&self, n: usize) -> Result<Self> {
-        let refuse = |reason: String| Err(Error::Training(format!("with_vocab_size({n}): {reason}")));
-        if n > self.vocab_size() {
-            return refuse(format!("the vocabulary has only {} ids; pass at most that", self.vocab_size()));
-        }
-        let kept = |id: u32| (id as usize) < n;
-        if let Some(token) = self.specials.tokens().iter().find(|token| !kept(token.id)) {
-            return refuse(format!(
-                "the special token {:?} has id {} and would be lost; pass a size above it",
-                token.content, token.id
-            ));
-        }
-        if let Some(byte) = (0..=255u8).find(|&byte| !kept(self.model.byte_id(byte))) {
-            return refuse(format!(
-                "the single byte 0x{byte:02X} has id {} and must stay; pass a size above it",
-                self.model.byte_id(byte)
-            ));
-        }
-        let tokens: Vec<(&[u8], u32)> = (0..n as u32).filter_map(|id| Some((self.model.token(id)?, id))).collect();
-        let merges = self
-            .model
-            .merges()
-            .iter()
-            .filter(|merge| kept(merge.left) && kept(merge.right) && kept(merge.product))
-            .map(|merge| (merge.left, merge.right))
-            .collect();
-        let model = Model::from_merges(&tokens, merges, self.model.ignores_merges()).map_err(Error::Internal)?;
-        Self::new(self.pretokenizer.clone(), model, self.specials.tokens().to_vec(), self.template.clone())
     }
 
     /// Encodes a text into a sink.

@@ -58,7 +58,7 @@ fn phase_name(phase: Phase) -> &'static str {
     }
 }
 
-/// Runs a core call without the GIL. It answers Ctrl-C, reports to `progress(phase, done, total)` about every 50 ms,
+/// Runs a core call without the GIL. It answers Ctrl-C, reports to `progress(phase, done, total, detail)` about every 50 ms,
 /// and a panic in it becomes an `InternalError`.
 pub(crate) fn run<T: Send>(
     py: Python<'_>,
@@ -66,10 +66,12 @@ pub(crate) fn run<T: Send>(
     work: impl FnOnce(&Interrupt<'_>) -> tokfast::Result<T> + Send,
 ) -> PyResult<T> {
     let raised: Mutex<Option<PyErr>> = Mutex::new(None);
-    let poll = |state: Progress| {
+    let poll = |state: Progress, detail: &str| {
         Python::attach(|py| {
             let outcome = py.check_signals().and_then(|()| match progress {
-                Some(callback) => callback.call1(py, (phase_name(state.phase), state.done, state.total)).map(|_| ()),
+                Some(callback) => {
+                    callback.call1(py, (phase_name(state.phase), state.done, state.total, detail)).map(|_| ())
+                }
                 None => Ok(()),
             });
             outcome.map_err(|error| *raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error)).is_err()

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use numpy::{IntoPyArray, PyArray1};
+use numpy::{IntoPyArray, PyArray1, ToPyArray};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
@@ -340,6 +340,22 @@ impl PyTokenizer {
     /// The id of a token's bytes, or `None`.
     fn token_id(&self, token: &Bound<'_, PyAny>) -> PyResult<Option<u32>> {
         Ok(self.inner.token_id(convert::text(token)?))
+    }
+
+    /// What training knew of its text and of the tokens it made; `None` for a tokenizer that was not trained just now.
+    #[getter]
+    fn training_report<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(report) = self.inner.report() else { return Ok(None) };
+        let fields = PyDict::new(py);
+        fields.set_item("documents", report.documents)?;
+        fields.set_item("text_bytes", report.bytes)?;
+        fields.set_item("distinct_words", report.words)?;
+        fields.set_item("count_seconds", report.count_seconds)?;
+        fields.set_item("merge_seconds", report.merge_seconds)?;
+        fields.set_item("peak_memory", report.peak_memory)?;
+        fields.set_item("merge_counts", report.merge_counts.to_pyarray(py))?;
+        fields.set_item("token_counts", report.token_counts.to_pyarray(py))?;
+        py.import("tokfast._report")?.getattr("TrainingReport")?.call((), Some(&fields)).map(Some)
     }
 
     /// The same tokenizer with only the ids below `n`.

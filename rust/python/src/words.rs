@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use tokfast::{ByteOrder, Corpus, Phase, Pretokenizer, Tokenizer, TrainOptions, Unit, WordCounter, WordCounts};
+use tokfast::{ByteOrder, Corpus, Phase, Pretokenizer, Report, Tokenizer, TrainOptions, Unit, WordCounter, WordCounts};
 
 use crate::convert;
 use crate::error::{run, to_py};
@@ -210,7 +210,7 @@ impl PyWordCounter {
 
 /// Trains on word counts; behind `tokfast.train`.
 #[pyfunction]
-#[pyo3(signature = (counts, vocab_size, *, pattern, special_tokens, min_frequency, max_token_length, limit_alphabet, keep_bytes, tie_break, threads=None, progress=None))]
+#[pyo3(signature = (counts, vocab_size, *, pattern, special_tokens, min_frequency, max_token_length, limit_alphabet, keep_bytes, tie_break, threads=None, base=None, count_seconds=0.0, progress=None))]
 pub(crate) fn train_words(
     py: Python<'_>,
     counts: &Bound<'_, PyWordCounts>,
@@ -223,6 +223,8 @@ pub(crate) fn train_words(
     keep_bytes: Vec<u8>,
     tie_break: &str,
     threads: Option<i128>,
+    base: Option<&Bound<'_, PyTokenizer>>,
+    count_seconds: f64,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<PyTokenizer> {
     let byte_order = match tie_break {
@@ -245,8 +247,21 @@ pub(crate) fn train_words(
     };
     let words = &counts.get().inner;
     let pretokenizer = Pretokenizer::new(pattern.as_deref()).map_err(to_py)?;
-    let inner = run(py, progress.as_ref(), |interrupt| {
-        Tokenizer::train(words, pretokenizer, vocab_size, &special_tokens, &options, interrupt)
+    let base = base.map(|base| &base.get().inner);
+    let inner = run(py, progress.as_ref(), |interrupt| match base {
+        None => Tokenizer::train(words, pretokenizer, vocab_size, &special_tokens, &options, interrupt),
+        Some(base) => base.extend(words, vocab_size, &special_tokens, &options, interrupt),
     })?;
-    Ok(PyTokenizer { inner })
+    let report = Report { count_seconds, peak_memory: peak_memory(py), ..inner.report().cloned().unwrap_or_default() };
+    Ok(PyTokenizer { inner: inner.with_report(report) })
+}
+
+/// The most memory the process has had, in bytes; 0 where the system does not say.
+fn peak_memory(py: Python<'_>) -> u64 {
+    let usage = py.import("resource").and_then(|resource| {
+        let usage = resource.call_method1("getrusage", (resource.getattr("RUSAGE_SELF")?,))?;
+        usage.getattr("ru_maxrss")?.extract::<u64>()
+    });
+    // In kilobytes, but on macOS.
+    usage.map_or(0, |peak| if cfg!(target_os = "macos") { peak } else { peak * 1024 })
 }

@@ -126,6 +126,7 @@ pub(super) fn find(
     let mut reported = 0;
     while merges.len() < options.merges {
         if merges.len() >= reported + CHECK_EVERY {
+            interrupt.detail(describe(&merges, options));
             interrupt.advance((merges.len() - reported) as u64)?;
             reported = merges.len();
         }
@@ -180,6 +181,25 @@ pub(super) fn find(
     drop(pairs);
     let frequencies = layout.frequencies(&spans, interrupt)?;
     Ok(Trained { merges, frequencies })
+}
+
+/// The token that was made last, and its count.
+fn describe(merges: &[TrainedMerge], options: &TrainOptions) -> String {
+    let (bytes, first) = (options.byte_order.bytes(), 256 + options.base.len());
+    let Some(last) = merges.last() else { return String::new() };
+    let (mut token, mut symbols) = (Vec::new(), vec![last.right, last.left]);
+    while let Some(symbol) = symbols.pop() {
+        match symbol as usize {
+            byte @ 0..256 => token.push(bytes[byte]),
+            base if base < first => symbols.extend([options.base[base - 256].1, options.base[base - 256].0]),
+            made => symbols.extend([merges[made - first].right, merges[made - first].left]),
+        }
+        // Long enough to be known by, however long it is.
+        if token.len() > 64 {
+            break;
+        }
+    }
+    format!("{:?} {}", String::from_utf8_lossy(&token), last.count)
 }
 
 /// Replaces every `left right` at `positions` by `new`, and adds its neighbours up.
