@@ -323,7 +323,7 @@ def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     with pytest.raises(tokfast.TrainingError, match="resume=True"):
         tokfast.train(path, 1000, pattern="gpt2", checkpoint=state)
     steps: list[tuple[str, int, int]] = []
-    options["progress"] = lambda *step: steps.append(step)
+    options["progress"] = lambda phase, done, total: steps.append((phase, done, total))
     resumed = tokfast.train(path if as_file else iter(lines), 1000, **options)
     assert resumed.merges == expected.merges
     assert len(saves) > 3
