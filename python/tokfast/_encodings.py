@@ -80,7 +80,8 @@ _HARMONY = {
     "<|message|>": 200008,
     "<|call|>": 200012,
 }
-# tiktoken also has <|reserved_200018|>, a second spelling of <|endofprompt|>; gpt-oss's own file has not.
+# tiktoken also has a second spelling of <|endofprompt|>; gpt-oss's own file has not.
+HARMONY_ALIASES = {"<|reserved_200018|>": 200018}
 _HARMONY |= {
     f"<|reserved_{token_id}|>": token_id
     for token_id in range(200000, 201088)
