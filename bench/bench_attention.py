@@ -36,7 +36,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tokfast.attention import scaled_dot_product_attention
-from tokfast.attention._blocks import ROWS_PER_BLOCK, SCORES_PER_TILE
+from tokfast.attention._blocks import ROWS_PER_BLOCK, SCORES_PER_TILE, tiles
 from tokfast.attention._threads import default_threads, run_jobs
 
 if TYPE_CHECKING:
@@ -55,26 +55,28 @@ def inputs(n: int, *, query_scale: float = 1.0) -> tuple[Array, Array, Array]:
     return q * np.float32(query_scale), k, v
 
 
-def products_alone(q: Array, k: Array, v: Array, *, is_causal: bool) -> None:
+def products_alone(q: Array, k: Array, v: Array, *, is_causal: bool) -> Array:
     """Do the two products of every tile that attention visits: same tiles and threads, nothing else."""
     n, rows, width = q.shape[1], ROWS_PER_BLOCK, SCORES_PER_TILE // ROWS_PER_BLOCK
     jobs = [(head, start) for start in range(0, n, rows) for head in range(HEADS)]
+    out = np.empty_like(q)
 
-    def work(scratch: Array, job: tuple[int, int]) -> Array:
-        head, start = job
-        if scratch.size == 0:
-            scratch = np.empty(rows * width, dtype=np.float32)
-        block = q[head, start : start + rows]
-        attended = np.empty((len(block), HEAD_DIM), dtype=np.float32)
-        end = min(start + rows, n) if is_causal else n
-        for first in range(0, end, width):
-            stop = min(first + width, end)
-            scores = scratch[: len(block) * (stop - first)].reshape(len(block), stop - first)
-            np.matmul(block, k[head, first:stop].T, out=scores)
-            np.matmul(scores, v[head, first:stop], out=attended)
-        return scratch
+    def start_thread() -> Callable[[tuple[int, int]], None]:
+        scratch = np.empty(rows * width, dtype=np.float32)
 
-    run_jobs(jobs, work, THREADS)
+        def work(job: tuple[int, int]) -> None:
+            head, start = job
+            block, attended = q[head, start : start + rows], out[head, start : start + rows]
+            end = min(start + rows, n) if is_causal else n
+            for first, stop in tiles(0, end, width):
+                scores = scratch[: len(block) * (stop - first)].reshape(len(block), stop - first)
+                np.matmul(block, k[head, first:stop].T, out=scores)
+                np.matmul(scores, v[head, first:stop], out=attended)
+
+        return work
+
+    run_jobs(jobs, start_thread, THREADS)
+    return out
 
 
 def textbook(q: Array, k: Array, v: Array) -> Array:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from tokfast.attention import _threads, causal_mask, scaled_dot_product_attention, softmax
 from tokfast.attention._arguments import check
-from tokfast.attention._blocks import Head
+from tokfast.attention._blocks import Head, tiles
+from tokfast.attention._online import Loop
 from tokfast.positions import alibi_bias, alibi_slopes
 
 Array = npt.NDArray[Any]
@@ -105,7 +106,7 @@ def test_bounded_and_general_loops(options: dict[str, Any], spread: float, path:
 
 
 def test_which_loop_runs() -> None:
-    def bounded(q: Array, k: Array, v: Array, **options: Any) -> bool:
+    def loop(q: Array, k: Array, v: Array, **options: Any) -> Loop:
         names = (
             "mask",
             "is_causal",
@@ -119,18 +120,51 @@ def test_which_loop_runs() -> None:
         )
         problem = check(q, k, v, **{name: options.get(name) for name in names})  # type: ignore[arg-type]
         ((_, row),) = list(problem.rows())
-        return Head(row, 0).is_bounded
+        return Head(row, 0).loop
 
     q, k, v = normal(1, 100, 8), normal(1, 100, 8, seed=1), normal(1, 100, 8, seed=2)
-    assert bounded(q, k, v)
-    assert not bounded(q * 30, k, v)
-    assert bounded(q * 30, k, v, softcap=20.0)
-    assert not bounded(q, k, v * np.float32(1e20))
-    assert not bounded(q, k, v * 0)
-    assert not bounded(q, k, v, sinks=[80.0])
-    assert not bounded(q, k, v, mask=np.zeros((100, 100), dtype=np.float32))
-    assert not bounded(q * np.float32(np.nan), k, v)
-    assert not bounded(q[:, :10], k, v)
+    assert loop(q, k, v) is Loop.BOUNDED
+    assert loop(q * 30, k, v, softcap=20.0) is Loop.BOUNDED
+    assert loop(q * 30, k, v) is Loop.LOOSE_PEAK
+    assert loop(q, k, v, sinks=[80.0]) is Loop.LOOSE_PEAK
+    assert loop(q, k, v, mask=np.zeros((100, 100), dtype=np.float32)) is Loop.LOOSE_PEAK
+    assert loop(q, k, v * np.float32(1e20)) is Loop.EXACT_PEAK
+    assert loop(q, k, v * 0) is Loop.EXACT_PEAK
+    assert loop(q * np.float32(np.nan), k, v) is Loop.EXACT_PEAK
+    assert loop(q[:, :10], k, v) is Loop.EXACT_PEAK
+
+
+@pytest.mark.parametrize("path", ["dense", 40, (33, 7), (70, 90)], ids=str)
+@pytest.mark.parametrize("sinks", [None, -np.inf, -70.0, 0.0, 70.0])
+@pytest.mark.parametrize(
+    "rise",
+    [
+        np.linspace(-200, 200, 90),
+        np.linspace(200, -200, 90),
+        np.full(90, -300.0),
+        np.where(np.arange(90) < 45, -np.inf, -80.0),
+        np.where(np.arange(90) < 45, 3.0, 1e6),
+        np.where(np.arange(90) % 2, 29.0, 31.0),
+    ],
+    ids=["rising", "falling", "low", "low after nothing", "huge after small", "around the bound"],
+)
+def test_peaks_move_when_they_must(rise: Array, sinks: float | None, path: Any) -> None:
+    """An additive mask moves the scores of some keys, far below and above what float32 exponentials hold."""
+    q, k, v = normal(1, 2, 70, 8), normal(1, 2, 90, 8, seed=1), normal(1, 2, 90, 5, seed=2)
+    mask = np.broadcast_to(rise, (1, 2, 70, 90)).astype(np.float32)
+    options: dict[str, Any] = {"mask": mask, "sinks": None if sinks is None else np.full(2, sinks)}
+    expected, _ = attend(q, k, v, **options)
+    got = scaled_dot_product_attention(q, k, v, **options, block_size=path)
+    # A score near 10^6 is known to 2^-4 only.
+    np.testing.assert_allclose(got, expected, rtol=0, atol=2e-5 if np.max(rise) < 1e3 else 0.2)
+
+
+@given(st.integers(-5, 50), st.integers(0, 4000), st.integers(1, 900))
+def test_tiles_cover_the_keys_once(first: int, span: int, width: int) -> None:
+    cut = list(tiles(first, first + span, width))
+    assert [key for start, stop in cut for key in range(start, stop)] == list(range(first, first + span))
+    assert all(stop - start <= width for start, stop in cut)
+    assert len(cut) == -(-span // width)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=str)
@@ -360,7 +394,7 @@ def test_threads_do_not_change_the_result() -> None:
 
 
 def test_without_threadpoolctl_there_is_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_threads, "_threadpool_limits", lambda: None)
+    monkeypatch.setattr(_threads, "_thread_controller", lambda: None)
     assert _threads.default_threads(1 << 40) == 1
     q = normal(2, 300, 8)
     got = scaled_dot_product_attention(q, q, q, threads=2, block_size=64)

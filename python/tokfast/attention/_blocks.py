@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tokfast.attention._online import BOUND, OnlineSoftmax, is_bounded
+from tokfast.attention._online import BOUND, Loop, OnlineSoftmax, which_loop
 from tokfast.attention._threads import run_jobs
 from tokfast.attention.masks import constant_diagonals
 
@@ -49,9 +49,10 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-# 1 MiB of float32 scores, a second-level cache. Half of it has more overhead per tile, the double falls out.
+# 768 KiB of float32 scores, so that keys and values fit beside them into a second-level cache of 1 MiB. Rows of
+# exactly 1024 scores would all start in the same lines of the first-level cache: a fifth slower.
 ROWS_PER_BLOCK = 256
-SCORES_PER_TILE = 256 * 1024
+SCORES_PER_TILE = 256 * 768
 
 
 class Head:
@@ -63,15 +64,18 @@ class Head:
         self.queries = row.q[index * row.group_size : (index + 1) * row.group_size]
 
     @cached_property
-    def is_bounded(self) -> bool:
-        """Whether the running softmax may do without a maximum. Found out by the first thread that asks."""
+    def loop(self) -> Loop:
+        """How much the running softmax must do. Found out by the first thread that asks."""
         row = self.row
+        # For a few queries the proof costs as much as the attention.
+        if self.queries.shape[1] < 64:
+            return Loop.EXACT_PEAK
+        loop = which_loop(self.queries, self.keys, self.values, float(row.scale), row.softcap)
         has_additive_bias = row.slopes is not None or (row.mask is not None and row.mask.dtype.kind != "b")
         has_large_sink = row.sinks is not None and row.sinks.max() > BOUND
-        # For a few queries the proof costs as much as the attention.
-        if has_additive_bias or has_large_sink or self.queries.shape[1] < 64:
-            return False
-        return is_bounded(self.queries, self.keys, self.values, float(row.scale), row.softcap)
+        if loop is Loop.BOUNDED and (has_additive_bias or has_large_sink):
+            return Loop.LOOSE_PEAK
+        return loop
 
 
 class Job(NamedTuple):
@@ -103,7 +107,7 @@ def attend_blocks(
     jobs = list(_jobs(problem, out, stage_out, rows_per_block))
     # Blocks that see many keys first, so that no thread ends with the longest one.
     jobs.sort(key=lambda job: job.head.row.band.end_key(job.last_position, len(job.head.keys)))
-    run_jobs(jobs, lambda scratch, job: _attend_rows(scratch, job, stage, block_size), threads)
+    run_jobs(jobs, lambda: Worker(problem, stage, block_size).attend, threads)
 
 
 def _jobs(problem: Problem, out: Array, stage_out: Array | None, rows_per_block: int) -> Iterator[Job]:
@@ -122,59 +126,77 @@ def _jobs(problem: Problem, out: Array, stage_out: Array | None, rows_per_block:
                     yield Job(owner, heads, queries, first, last, out[index][heads, queries], stage_view)
 
 
-def _attend_rows(scratch: Array, job: Job, stage: str | None, block_size: tuple[int, int] | None) -> Array:
-    """One block of rows over all tiles it can see. Returns ``scratch``, grown if it was too small."""
-    row, k, v = job.head.row, job.head.keys, job.head.values
-    dtype = row.dtype
-    q = row.q[job.heads, job.queries]
-    n_heads, n_queries, head_dim = q.shape
-    n_rows, n_keys = n_heads * n_queries, k.shape[0]
-    q = (q.astype(dtype, copy=False) * row.scale).reshape(n_rows, head_dim)
-
-    first, end = 0, n_keys
-    if stage is None:
-        first = row.band.first_key(job.first_position)
-        end = row.band.end_key(job.last_position, n_keys)
-    width = block_size[1] if block_size else max(SCORES_PER_TILE // max(n_rows, 1), 512)
-    width = max(min(width, end - first), 1)
-    if scratch.size < n_rows * width or scratch.dtype != dtype:
-        scratch = np.empty(n_rows * width, dtype=dtype)
-    sinks = None if row.sinks is None else np.repeat(row.sinks[job.heads], n_queries)[:, None]
-    online = OnlineSoftmax(n_rows, v.shape[1], dtype, bounded=job.head.is_bounded, sinks=sinks)
-
-    for start in range(first, end, width):
-        stop = min(start + width, end)
-        if stage is None and _tile_is_hidden(job, start, stop):
-            continue
-        scores = scratch[: n_rows * (stop - start)].reshape(n_rows, stop - start)
-        np.matmul(q, k[start:stop].astype(dtype, copy=False).T, out=scores)
-        _keep(job, stage == "scores", scores)
-        if row.softcap is not None:
-            scores /= row.softcap
-            np.tanh(scores, out=scores)
-            scores *= row.softcap
-        _keep(job, stage == "softcapped", scores)
-        _add_bias(job, scores.reshape(n_heads, n_queries, stop - start), start)
-        _keep(job, stage == "logits", scores)
-        online.add(scores, v[start:stop].astype(dtype, copy=False))
-    online.write(job.out)
-    if stage == "weights" and n_keys:
-        scores /= np.maximum(online.total, np.finfo(dtype).tiny)
-        _keep(job, True, scores)
-    return scratch
+def tiles(first: int, end: int, width: int) -> Iterator[tuple[int, int]]:
+    """Cut the keys ``first .. end - 1`` into the fewest tiles of at most ``width``, all about as wide."""
+    count = -(-(end - first) // width)
+    even = -(-(end - first) // max(count, 1))
+    step = min(-(-even // 32) * 32, width)
+    for start in range(first, end, max(step, 1)):
+        yield start, min(start + step, end)
 
 
-def _keep(job: Job, wanted: bool, scores: Array) -> None:
+class Worker:
+    """What one thread needs: the buffers for one block of rows, used for all its jobs."""
+
+    def __init__(self, problem: Problem, stage: str | None, block_size: tuple[int, int] | None) -> None:
+        n_queries, head_dim = problem.q.shape[-2:]
+        n_keys, dtype = problem.k.shape[-2], problem.dtype
+        max_rows = min(block_size[0] if block_size else ROWS_PER_BLOCK, max(problem.group_size * n_queries, 1))
+        width = block_size[1] if block_size else max(SCORES_PER_TILE // max_rows, 512)
+        self.stage = stage
+        self.width = max(min(width, n_keys), 1)
+        self.scaled = np.empty(max_rows * head_dim, dtype=dtype)
+        self.scores = np.empty(max_rows * self.width, dtype=dtype)
+        self.online = OnlineSoftmax(max_rows, self.width, problem.v.shape[-1], dtype)
+
+    def attend(self, job: Job) -> None:
+        """One block of rows over all tiles it can see."""
+        row, k, v, stage, online = job.head.row, job.head.keys, job.head.values, self.stage, self.online
+        dtype = row.dtype
+        q = row.q[job.heads, job.queries]
+        n_heads, n_queries, head_dim = q.shape
+        n_rows, n_keys = n_heads * n_queries, k.shape[0]
+        scaled = self.scaled[: q.size].reshape(n_rows, head_dim)
+        np.multiply(q, row.scale, out=scaled.reshape(q.shape), dtype=dtype)
+        sinks = None if row.sinks is None else np.repeat(row.sinks[job.heads], n_queries)[:, None]
+        online.start(n_rows, loop=job.head.loop, sinks=sinks)
+
+        first, end = 0, n_keys
+        if stage is None:
+            first = row.band.first_key(job.first_position)
+            end = row.band.end_key(job.last_position, n_keys)
+        for start, stop in tiles(first, end, self.width):
+            if row.mask is not None and stage is None and _tile_is_hidden(job, start, stop):
+                continue
+            scores = self.scores[: n_rows * (stop - start)].reshape(n_rows, stop - start)
+            np.matmul(scaled, k[start:stop].astype(dtype, copy=False).T, out=scores)
+            if stage == "scores":
+                _keep(job, scores)
+            if row.softcap is not None:
+                scores /= row.softcap
+                np.tanh(scores, out=scores)
+                scores *= row.softcap
+            if stage == "softcapped":
+                _keep(job, scores)
+            _add_bias(job, scores.reshape(n_heads, n_queries, stop - start), start)
+            if stage == "logits":
+                _keep(job, scores)
+            online.add(scores, v[start:stop].astype(dtype, copy=False))
+        online.write(job.out)
+        if stage == "weights" and n_keys:
+            scores /= online.total
+            _keep(job, scores)
+
+
+def _keep(job: Job, scores: Array) -> None:
     """Copy a strip to the returned stage: with a stage asked for, every tile spans all keys."""
-    if wanted and job.stage_out is not None:
+    if job.stage_out is not None:
         job.stage_out[...] = scores.reshape(job.stage_out.shape)
 
 
 def _tile_is_hidden(job: Job, start: int, stop: int) -> bool:
-    row = job.head.row
-    if row.mask is None or row.mask.dtype.kind != "b":
-        return False
-    return not row.mask[job.heads, job.queries, start:stop].any()
+    mask = job.head.row.mask
+    return mask is not None and mask.dtype.kind == "b" and not mask[job.heads, job.queries, start:stop].any()
 
 
 def _add_bias(job: Job, scores: Array, start: int) -> None:
@@ -194,6 +216,6 @@ def _add_bias(job: Job, scores: Array, start: int) -> None:
             np.fmin(scores, limit, out=scores)
         else:
             scores += mask.astype(row.dtype, copy=False)
-    if not row.band.is_open:
+    if row.band.hides(job.first_position, job.last_position, start, start + n_keys):
         for head in range(n_heads):
             row.band.hide(scores[head], job.first_position, start)

@@ -6,20 +6,28 @@ Idea: keep three things per row: the largest score so far ``m`` (`peak`), ``l = 
 and ``acc = sum exp(score - m) * value`` (`attended`). A tile that raises ``m`` first multiplies both sums by
 ``exp(m_old - m_new)``; the result ``acc / l`` does not depend on where the tiles end.
 
-Bounded scores: if every ``|score|`` is known to stay below `BOUND`, ``m = 0`` serves as well as the true
-maximum, and the passes for maximum, subtraction and rescaling fall away. `is_bounded` proves it with the
-Cauchy-Schwarz inequality ``|scale q.k| <= scale |q| |k|``.
+The peak need not be the maximum: any number within `BOUND` of it serves as well, and 0 is such a number for
+almost every row of a trained model. So there are three loops (`Loop`), chosen per head by `which_loop`:
 
-Cost per score: one ``exp`` and one addition; in the general case also one maximum and one subtraction.
+- bounded: the Cauchy-Schwarz inequality ``|scale q.k| <= scale |q| |k|`` proves that every ``|score|`` stays
+  below `BOUND`. The peak is 0, and no pass over the scores looks for a maximum;
+- loose: each tile is searched for its maxima, but the peak moves only when a row's maximum is more than
+  `BOUND` away from it, and subtraction and rescaling happen only then;
+- exact: the peak is the maximum. For values near the ends of float32, and for few queries, where the proof
+  costs as much as the attention.
+
+Cost per score: one ``exp`` and one addition; one maximum unless bounded; one subtraction once a peak moved.
 
 Invariants: ``total`` and ``attended`` refer to the same ``peak``; ``peak`` is finite, so a hidden score
-(-inf) has weight exactly 0; an empty row ends with ``total = 0`` and the result 0.
+(-inf) has weight exactly 0; ``total`` is 0 for rows that saw nothing yet and at least ``exp(-BOUND)`` for
+others; an empty row ends with the result 0.
 
 Source: Milakov and Gimelshein 2018, "Online normalizer calculation for softmax" (arXiv:1805.02867).
 """
 
 from __future__ import annotations
 
+import enum
 import math
 from typing import Any
 
@@ -35,65 +43,100 @@ BOUND = 30.0
 VALUE_LIMIT = 1e15
 
 
-class OnlineSoftmax:
-    """Running sums for ``n_rows`` queries; ``sinks`` are extra logits, one per row, without a value."""
+class Loop(enum.Enum):
+    """How the peak of a row is found, from least to most work."""
 
-    def __init__(
-        self, n_rows: int, n_features: int, dtype: np.dtype[Any], *, bounded: bool, sinks: Array | None
-    ) -> None:
-        self.bounded = bounded
-        self.is_empty = True
-        self.peak = np.full((n_rows, 1), 0.0 if bounded else np.finfo(dtype).min, dtype=dtype)
-        self.total = np.zeros((n_rows, 1), dtype=dtype)
-        self.attended = np.zeros((n_rows, n_features), dtype=dtype)
+    BOUNDED = enum.auto()
+    LOOSE_PEAK = enum.auto()
+    EXACT_PEAK = enum.auto()
+
+
+class OnlineSoftmax:
+    """Running sums for up to ``max_rows`` queries, in memory that serves one block of rows after the other."""
+
+    def __init__(self, max_rows: int, max_keys: int, n_features: int, dtype: np.dtype[Any]) -> None:
+        self._columns = np.empty((3, max_rows, 1), dtype=dtype)
+        self._matrices = np.empty((2, max_rows, n_features), dtype=dtype)
+        self._ones = np.ones((max_keys, 1), dtype=dtype)
+        self._limits = np.finfo(dtype)
+
+    def start(self, n_rows: int, *, loop: Loop, sinks: Array | None) -> None:
+        """Forget the last block. ``sinks (n_rows, 1)`` are extra logits without a value."""
+        self.peak, self.total, self._part = self._columns[:, :n_rows]
+        self.attended, self._product = self._matrices[:, :n_rows]
+        self.is_bounded, self.slack = loop is Loop.BOUNDED, 0.0 if loop is Loop.EXACT_PEAK else BOUND
+        self.is_empty, self.is_shifted = True, False
+        if not self.is_bounded:
+            self.peak.fill(0.0)
+        self.total.fill(0.0)
         if sinks is not None:
-            self.is_empty = False
-            if not bounded:
-                np.maximum(self.peak, sinks, out=self.peak)
-            np.exp(sinks - self.peak, out=self.total)
+            if self.is_bounded:
+                np.exp(sinks, out=self.total)
+            else:
+                np.copyto(self.peak, sinks, where=np.isfinite(sinks))
+                self.is_shifted = True
+                np.exp(sinks - self.peak, out=self.total)
 
     def add(self, scores: Array, values: Array) -> None:
         """Take in a tile, ``scores (rows, keys)`` and ``values (keys, features)``.
 
         The scores become ``exp(score - peak)`` in place.
         """
-        if not self.bounded:
-            raised = np.maximum(self.peak, scores.max(axis=1, keepdims=True))
-            if not self.is_empty:
-                rescale = np.exp(self.peak - raised)
-                self.total *= rescale
-                self.attended *= rescale
-            self.peak = raised
-            scores -= raised
+        if not self.is_bounded:
+            self._subtract_peak(scores)
         np.exp(scores, out=scores)
         # BLAS sums rows three times faster than ``sum``.
-        self.total += scores @ np.ones((scores.shape[1], 1), dtype=scores.dtype)
+        self.total += np.matmul(scores, self._ones[: scores.shape[1]], out=self._part)
         if self.is_empty:
             np.matmul(scores, values, out=self.attended)
+            self.is_empty = False
         else:
-            self.attended += scores @ values
-        self.is_empty = False
+            self.attended += np.matmul(scores, values, out=self._product)
+
+    def _subtract_peak(self, scores: Array) -> None:
+        """Move the peak if a row needs it, and subtract it if it is not 0 everywhere."""
+        top = np.maximum.reduce(scores, axis=1, keepdims=True)
+        if not self.is_shifted and -self.slack <= top.min() and top.max() <= self.slack:
+            return
+        is_fresh = self.total == 0
+        is_low = is_fresh & (top < self.peak - self.slack)
+        if np.any(is_low | (top > self.peak + self.slack)):
+            # The finite stand-in for the top of a row that sees nothing: -inf - -inf would be NaN.
+            raised = np.maximum(top, np.where(is_fresh, self._limits.min, self.peak))
+            if not np.all(is_fresh):
+                rescale = np.exp(self.peak - raised, out=np.ones_like(raised), where=~is_fresh)
+                self.total *= rescale
+                if not self.is_empty:
+                    self.attended *= rescale
+            self.peak[...] = raised
+            self.is_shifted = True
+        if self.is_shifted:
+            scores -= self.peak
 
     def write(self, out: Array) -> None:
         """``attended / total``; the smallest normal number stands in for the total 0 of an empty row."""
-        total = np.maximum(self.total, np.finfo(self.total.dtype).tiny).reshape(*out.shape[:-1], 1)
+        if self.is_empty:
+            out[...] = 0
+            return
+        np.maximum(self.total, self._limits.tiny, out=self.total)
+        total = self.total.reshape(*out.shape[:-1], 1)
         np.divide(self.attended.reshape(out.shape), total, out=out, casting="unsafe")
 
 
-def is_bounded(queries: Array, keys: Array, values: Array, scale: float, softcap: float | None) -> bool:
-    """Whether no score can leave [-BOUND, BOUND] and no weighted value can leave the range of float32.
+def which_loop(queries: Array, keys: Array, values: Array, scale: float, softcap: float | None) -> Loop:
+    """Choose how little the running softmax may do and still stay within float32.
 
     ``queries (rows, D)`` of any number of heads that share ``keys (Nk, D)`` and ``values (Nk, Dv)``.
     """
     if not queries.size or not keys.size or not values.size:
-        return False
+        return Loop.EXACT_PEAK
     largest_value = max(float(values.max()), -float(values.min()))
     if not 1.0 / VALUE_LIMIT < largest_value < VALUE_LIMIT:  # also false for NaN
-        return False
+        return Loop.EXACT_PEAK
     limit = abs(scale) * _longest(queries) * _longest(keys)
     if not math.isfinite(limit):
-        return False
-    return min(limit, softcap or math.inf) < BOUND
+        return Loop.EXACT_PEAK
+    return Loop.BOUNDED if min(limit, softcap or math.inf) < BOUND else Loop.LOOSE_PEAK
 
 
 def _longest(rows: Array) -> float:

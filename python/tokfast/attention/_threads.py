@@ -14,17 +14,14 @@ import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import numpy as np
-import numpy.typing as npt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
-Array = npt.NDArray[Any]
 JobType = TypeVar("JobType")
 
 # Two calls that set and restore the process-wide limit at the same time could leave it at 1.
@@ -33,41 +30,50 @@ _BLAS_LIMIT = threading.Lock()
 
 def default_threads(n_scores: int) -> int:
     """One thread for small work, for one core, or where BLAS cannot be limited; otherwise all cores."""
-    if n_scores < 1 << 20 or _threadpool_limits() is None:
+    if n_scores < 1 << 20 or _thread_controller() is None:
         return 1
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def run_jobs(jobs: Iterable[JobType], work: Callable[[Array, JobType], Array], threads: int) -> None:
-    """Call ``work(scratch, job)`` for every job, last one first; it returns the buffer for the next call."""
+def run_jobs(jobs: Iterable[JobType], start: Callable[[], Callable[[JobType], object]], threads: int) -> None:
+    """Call ``start()`` once per thread, and what it returns for every job, the last job first.
+
+    ``start`` is where a thread makes its buffers. After an error, or Ctrl-C, no further job begins.
+    """
     queue = deque(jobs)
     threads = min(threads, len(queue))
 
     def worker() -> None:
-        scratch = np.empty(0)
+        work = start()
         while True:
             try:
                 job = queue.pop()  # atomic, so no job is taken twice
             except IndexError:
                 return
-            scratch = work(scratch, job)
+            work(job)
 
     if threads <= 1:
         worker()
         return
     with _BLAS_LIMIT, _one_blas_thread(), ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(worker) for _ in range(threads)]:
-            done.result()
+        try:
+            for done in [pool.submit(worker) for _ in range(threads)]:
+                done.result()
+        except BaseException:
+            queue.clear()
+            raise
 
 
 def _one_blas_thread() -> AbstractContextManager[Any]:
-    limits = _threadpool_limits()
-    return nullcontext() if limits is None else limits(limits=1, user_api="blas")
+    controller = _thread_controller()
+    return nullcontext() if controller is None else controller.limit(limits=1, user_api="blas")
 
 
-def _threadpool_limits() -> Any:
+@cache
+def _thread_controller() -> Any:
+    """Find the BLAS of this process, once: looking through its libraries takes 20 times as long as a limit."""
     try:
-        return import_module("threadpoolctl").threadpool_limits
+        return import_module("threadpoolctl").ThreadpoolController()
     except ImportError:
         return None

@@ -23,10 +23,6 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-# Masking a whole block at once costs four times more per score than filling what is hidden for every row of
-# it.
-ROWS_PER_TRIANGLE = 128
-
 
 def causal_mask(q_len: int, k_len: int, offset: int = 0) -> npt.NDArray[np.bool_]:
     """Mask of shape ``(q_len, k_len)``: True where ``key <= query + offset``.
@@ -74,36 +70,45 @@ class Band(NamedTuple):
         """One past the last key that a query at this position may see."""
         return n_keys if self.right is None else min(max(position + self.right + 1, 0), n_keys)
 
+    def hides(self, first_position: int, last_position: int, first_key: int, end_key: int) -> bool:
+        """Whether any query at these positions must not see one of the keys ``first_key .. end_key - 1``."""
+        return (self.right is not None and end_key - 1 > first_position + self.right) or (
+            self.left is not None and first_key < last_position - self.left
+        )
+
     def hide(self, scores: Array, first_position: int, first_key: int) -> None:
         """Set to -inf what the band hides.
 
-        ``scores (rows, keys)``: row 0 stands at ``first_position``, column 0 is key ``first_key``. Assigning
-        -inf instead of adding it keeps a NaN or infinity in a hidden score from reaching the result.
+        ``scores (rows, keys)``: row 0 stands at ``first_position``, column 0 is key ``first_key``.
         """
-        for top in range(0, len(scores), ROWS_PER_TRIANGLE):
-            rows = scores[top : top + ROWS_PER_TRIANGLE]
-            n_rows, n_keys = rows.shape
-            # key - position in column 0, for the last row and for the first.
-            lowest, highest = (
-                first_key - (first_position + top + n_rows - 1),
-                first_key - (first_position + top),
-            )
-            if self.right is not None:
-                start = min(max(self.right + 1 - highest, 0), n_keys)  # the first row sees less from here
-                stop = min(max(self.right + 1 - lowest, 0), n_keys)  # no row sees anything from here
-                if start < stop:
-                    line = np.arange(lowest + start, highest + stop)
-                    hidden = constant_diagonals(line > self.right, n_rows, stop - start)
-                    np.copyto(rows[:, start:stop], -np.inf, where=hidden)
-                rows[:, stop:] = -np.inf
-            if self.left is not None:
-                start = min(max(-self.left - highest, 0), n_keys)  # no row sees anything before
-                stop = min(max(-self.left - lowest, 0), n_keys)  # every row sees everything from here
-                if start < stop:
-                    line = np.arange(lowest + start, highest + stop)
-                    hidden = constant_diagonals(line < -self.left, n_rows, stop - start)
-                    np.copyto(rows[:, start:stop], -np.inf, where=hidden)
-                rows[:, :start] = -np.inf
+        n_rows, n_keys = scores.shape
+        if self.right is not None:
+            # In row i, key j is hidden when j - i > last.
+            last = first_position + self.right - first_key
+            start = min(max(last + 1, 0), n_keys)  # the first row sees less from here
+            stop = min(max(last + n_rows, 0), n_keys)  # no row sees anything from here
+            _hide_above(scores[:, start:stop], last - start)
+            scores[:, stop:] = -np.inf
+        if self.left is not None:
+            # The same from the other end: with rows and keys reversed, what lies left lies right.
+            last = first_key + n_keys - 1 - (first_position + n_rows - 1 - self.left)
+            start = min(max(last + 1, 0), n_keys)
+            stop = min(max(last + n_rows, 0), n_keys)
+            backwards = scores[::-1, ::-1]
+            _hide_above(backwards[:, start:stop], last - start)
+            backwards[:, stop:] = -np.inf
+
+
+def _hide_above(scores: Array, diagonal: int) -> None:
+    """Hide ``scores[i, j]`` where ``j - i > diagonal``.
+
+    By a minimum, four times faster than assigning under a mask, and one that prefers numbers to NaN: a NaN or
+    infinity in a hidden score does not reach the result, as it would by adding -inf.
+    """
+    n_rows, n_keys = scores.shape
+    line = np.full(n_rows + n_keys - 1, np.inf, dtype=scores.dtype)
+    line[max(n_rows + diagonal, 0) :] = -np.inf
+    np.fmin(scores, constant_diagonals(line, n_rows, n_keys), out=scores)
 
 
 def constant_diagonals(line: Array, n_rows: int, n_columns: int) -> Array:
