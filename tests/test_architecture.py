@@ -13,8 +13,8 @@ SOURCES = sorted((CORE / "src").rglob("*.rs"))
 
 # A module imports only from those before it.
 ORDER = [
-    *("error", "interrupt", "threads", "files", "prefetch", "table", "pretokenize", "special", "words", "train"),
-    *("model", "cache", "encode", "decode", "tokenizer", "offsets", "cut", "stream", "formats"),
+    *("error", "interrupt", "threads", "files", "prefetch", "table", "normalize", "pretokenize", "special"),
+    *("words", "train"),
 ]
 
 

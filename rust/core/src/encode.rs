@@ -58,6 +58,9 @@ pub(crate) fn encode(
     sink: &mut impl Sink,
     interrupt: &Interrupt<'_>,
 ) -> Result<()> {
+    if !model.starts_from_bytes() {
+        return encode_symbols(model, pretokenizer, cache, text, sink, interrupt);
+    }
     let mut checked = 0;
     pretokenizer.split(text, |start, end| {
         if end - checked > 1 << 20 {
@@ -83,6 +86,42 @@ pub(crate) fn encode(
         sink.extend(ids);
         if let Some(key) = key {
             cache.put(key, ids);
+        }
+        Ok(())
+    })
+}
+
+/// Encodes with a model whose pieces do not consist of their bytes.
+fn encode_symbols(
+    model: &Model,
+    pretokenizer: &Pretokenizer,
+    cache: &mut Cache,
+    text: &[u8],
+    sink: &mut impl Sink,
+    interrupt: &Interrupt<'_>,
+) -> Result<()> {
+    let (mut checked, mut ids) = (0, Vec::new());
+    pretokenizer.split(text, |start, end| {
+        if end - checked > 1 << 20 {
+            checked = end;
+            interrupt.check()?;
+        }
+        let key = cache.key(text, start, end);
+        if let Some((ids, len)) = key.and_then(|key| cache.get(key)) {
+            sink.extend(&ids[..len]);
+            return Ok(());
+        }
+        ids.clear();
+        match model.whole(text, start, end) {
+            Some(id) => ids.push(id),
+            None => {
+                model.symbols(&text[start..end], &mut ids);
+                merge_symbols_by_heap(model, &mut ids, interrupt)?;
+            }
+        }
+        sink.extend(&ids);
+        if let Some(key) = key {
+            cache.put(key, &ids);
         }
         Ok(())
     })
@@ -127,21 +166,29 @@ fn merge_by_scan<'s>(model: &Model, piece: &[u8], symbols: &'s mut [u32; SCAN]) 
 
 /// Merges a long piece: a heap of ranks, and links between the symbols that are left.
 fn merge_by_heap(model: &Model, piece: &[u8], sink: &mut impl Sink, interrupt: &Interrupt<'_>) -> Result<()> {
+    let mut symbols = Vec::with_capacity(piece.len());
+    model.symbols(piece, &mut symbols);
+    merge_symbols_by_heap(model, &mut symbols, interrupt)?;
+    sink.extend(&symbols);
+    Ok(())
+}
+
+/// Merges symbols: a heap of ranks, and links between those that are left.
+fn merge_symbols_by_heap(model: &Model, symbols: &mut Vec<u32>, interrupt: &Interrupt<'_>) -> Result<()> {
     /// The end of the links.
     const NOWHERE: usize = usize::MAX;
     /// A symbol that was merged into its left neighbour.
     const GONE: u32 = u32::MAX;
 
-    let mut symbols: Vec<u32> = piece.iter().map(|&byte| model.byte_id(byte)).collect();
     let mut next: Vec<usize> = (1..symbols.len()).chain([NOWHERE]).collect();
-    let mut previous: Vec<usize> = std::iter::once(NOWHERE).chain(0..symbols.len() - 1).collect();
+    let mut previous: Vec<usize> = std::iter::once(NOWHERE).chain(0..symbols.len().saturating_sub(1)).collect();
     // Rank, position, and the symbols expected there: an entry whose symbols have changed is stale.
     let entry = |symbols: &[u32], at: usize, right: usize| {
         model
             .step(symbols[at], symbols[right])
             .map(|step| Reverse((step.rank, at, step.product, symbols[at], symbols[right])))
     };
-    let mut heap: BinaryHeap<_> = (1..symbols.len()).filter_map(|right| entry(&symbols, right - 1, right)).collect();
+    let mut heap: BinaryHeap<_> = (1..symbols.len()).filter_map(|right| entry(symbols, right - 1, right)).collect();
     let mut pops = 0u32;
     while let Some(Reverse((_, at, product, left, right))) = heap.pop() {
         pops = pops.wrapping_add(1);
@@ -157,14 +204,13 @@ fn merge_by_heap(model: &Model, piece: &[u8], sink: &mut impl Sink, interrupt: &
         next[at] = next[after];
         if next[at] != NOWHERE {
             previous[next[at]] = at;
-            heap.extend(entry(&symbols, at, next[at]));
+            heap.extend(entry(symbols, at, next[at]));
         }
         if previous[at] != NOWHERE {
-            heap.extend(entry(&symbols, previous[at], at));
+            heap.extend(entry(symbols, previous[at], at));
         }
     }
     symbols.retain(|&id| id != GONE);
-    sink.extend(&symbols);
     Ok(())
 }
 

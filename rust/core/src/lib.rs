@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Each module imports only from those before it: [`error`], [`interrupt`], [`threads`], [`files`], `prefetch`, [`table`],
-//! [`pretokenize`], [`special`], [`words`], [`train`](mod@train), [`model`], `cache`, `encode`, `decode`, [`tokenizer`],
-//! [`offsets`], `cut`, [`stream`], [`formats`]. Read them in this order. Nothing here knows of Python.
+//! [`normalize`], [`pretokenize`], [`special`], [`words`], [`train`](mod@train), [`model`], `cache`, `encode`, [`decode`],
+//! [`tokenizer`], [`offsets`], `cut`, [`stream`], [`formats`]. Read them in this order. Nothing here knows of Python.
 //!
 //! # Example: train, encode, count, decode
 //! ```
@@ -26,11 +26,13 @@
 //! # Ok::<(), tokfast::Error>(())
 //! ```
 
+pub mod decode;
 pub mod error;
 pub mod files;
 pub mod formats;
 pub mod interrupt;
 pub mod model;
+pub mod normalize;
 pub mod offsets;
 pub mod pretokenize;
 pub mod special;
@@ -43,7 +45,6 @@ pub mod words;
 
 mod cache;
 mod cut;
-mod decode;
 mod encode;
 mod prefetch;
 

@@ -7,7 +7,13 @@
 //! own bytes come to are the only pair that ever stands for it, and a token whose bytes never come to two parts is
 //! never made by a merge. So the pairs are found by running the rule on each token's own bytes.
 //!
-//! Invariants: all 256 single bytes are tokens; ids are below `u32::MAX`; `whole` is set only for tokens that their
+//! `SentencePiece` gives tokens with scores: the same rule, the greatest score first, from characters instead of bytes.
+//!
+//! What a piece consists of before any merge is the model's [`Alphabet`]: its bytes; its bytes, the last one marked as
+//! the end of a word; or its characters, where one that is no token is written as its bytes or as the unknown token.
+//!
+//! Invariants: all single bytes that text can hold are tokens where the alphabet is one of bytes (some real files lack
+//! the 13 that no UTF-8 holds; these come to nothing then); ids are below `u32::MAX`; `whole` is set only for tokens that their
 //! own bytes encode to, so that looking a piece up first changes nothing (or where the model says so: `ignore_merges`).
 
 use crate::error::Result;
@@ -31,7 +37,28 @@ pub(crate) struct Step {
     pub(crate) product: u32,
 }
 
-/// The vocabulary and the merges of a byte-level BPE tokenizer.
+/// What a piece consists of before any merge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Alphabet {
+    /// Its bytes.
+    Bytes,
+    /// Its bytes, the last one with this behind it (CLIP's `</w>`).
+    MarkedBytes(String),
+    /// Its characters (`SentencePiece`).
+    Characters {
+        /// What a character becomes that is no token; without it, nothing.
+        unknown: Option<u32>,
+        /// Whether several of these in a row become one.
+        fuse_unknown: bool,
+        /// Whether its bytes are used instead, which are tokens spelled `<0x0A>`.
+        byte_fallback: bool,
+    },
+}
+
+/// A token that no text comes to: its bytes are known for decoding alone.
+pub type Silent = (Vec<u8>, u32);
+
+/// The vocabulary and the merges of a BPE tokenizer.
 #[derive(Debug, Clone)]
 pub struct Model {
     bytes: Vec<u8>,
@@ -39,7 +66,12 @@ pub struct Model {
     spans: Vec<(u32, u32)>,
     merges: Vec<Merge>,
     steps: PairTable<Step>,
+    alphabet: Alphabet,
+    /// The ids of single bytes; `u32::MAX` where an alphabet of characters has none.
     byte_ids: [u32; 256],
+    all_bytes: bool,
+    /// Those of bytes at the end of a word, where the alphabet marks them.
+    last_byte_ids: Option<Box<[u32; 256]>>,
     /// Id of every token's bytes, and whether a piece that equals it is this token.
     ids: ByteTable<(u32, bool)>,
     ignore_merges: bool,
@@ -60,7 +92,25 @@ impl Model {
         merges: Vec<(u32, u32)>,
         ignore_merges: bool,
     ) -> Result<Self, Fault> {
-        let mut model = Self::from_tokens(tokens)?;
+        Self::with_alphabet(Alphabet::Bytes, tokens, &[], merges, ignore_merges)
+    }
+
+    /// The same for any alphabet, and with tokens that no text comes to.
+    pub fn with_alphabet<B: AsRef<[u8]>>(
+        alphabet: Alphabet,
+        tokens: &[(B, u32)],
+        silent: &[Silent],
+        merges: Vec<(u32, u32)>,
+        ignore_merges: bool,
+    ) -> Result<Self, Fault> {
+        let mut model = Self::from_tokens(alphabet, tokens, silent)?;
+        model.set_merges(merges, ignore_merges)?;
+        Ok(model)
+    }
+
+    /// Gives a model that has none its merges.
+    pub(crate) fn set_merges(&mut self, merges: Vec<(u32, u32)>, ignore_merges: bool) -> Result<(), Fault> {
+        let model = self;
         model.ignore_merges = ignore_merges;
         let mut listed = Vec::with_capacity(merges.len());
         let mut joined = Vec::new();
@@ -82,19 +132,21 @@ impl Model {
             *model.steps.entry(pair(merge.left, merge.right)) = Step { rank: rank as u32, product: merge.product };
         }
         model.merges = listed;
+        let marked = matches!(model.alphabet, Alphabet::MarkedBytes(_));
         model.mark_whole(|model, id| {
-            ignore_merges || {
-                let mut parts = Vec::new();
-                merge_all(model, model.token(id).unwrap_or_default(), &mut parts);
-                parts == [id]
-            }
+            ignore_merges
+                || !marked && {
+                    let mut parts = Vec::new();
+                    merge_all(model, model.token(id).unwrap_or_default(), &mut parts);
+                    parts == [id]
+                }
         });
-        Ok(model)
+        Ok(())
     }
 
     /// From tokens with ranks, which are their ids (tiktoken).
     pub fn from_ranks<B: AsRef<[u8]>>(tokens: &[(B, u32)]) -> Result<Self, Fault> {
-        let mut model = Self::from_tokens(tokens)?;
+        let mut model = Self::from_tokens(Alphabet::Bytes, tokens, &[])?;
         let mut merges = Vec::with_capacity(tokens.len());
         let mut all_whole = true;
         for id in 0..model.spans.len() as u32 {
@@ -102,7 +154,7 @@ impl Model {
             if end - start < 2 {
                 continue;
             }
-            let parts = model.two_parts(id);
+            let parts = model.two_parts(id, |id| id);
             if let Some((left, right)) = parts {
                 // The rank is the id, so ranks and products are in one order.
                 *model.steps.entry(pair(left, right)) = Step { rank: id, product: id };
@@ -117,10 +169,49 @@ impl Model {
         Ok(model)
     }
 
-    fn from_tokens<B: AsRef<[u8]>>(tokens: &[(B, u32)]) -> Result<Self, Fault> {
-        let greatest = tokens.iter().map(|token| token.1).max().unwrap_or(0) as usize;
+    /// From tokens with scores, over characters (`SentencePiece`): the greatest score is merged first.
+    pub fn from_scores<B: AsRef<[u8]>>(
+        alphabet: Alphabet,
+        tokens: &[(B, u32)],
+        scores: &[f32],
+        silent: &[Silent],
+    ) -> Result<Self, Fault> {
+        let mut model = Self::from_tokens(alphabet, tokens, silent)?;
+        let mut order: Vec<(f32, u32)> = scores.iter().copied().zip(tokens.iter().map(|token| token.1)).collect();
+        order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        // Equal scores are one rank: the leftmost pair goes first, whichever token it makes.
+        let mut rank_of = vec![u32::MAX; model.spans.len()];
+        let (mut rank, mut last) = (0, None);
+        for &(score, id) in &order {
+            rank += u32::from(last.is_some_and(|last: f32| last.total_cmp(&score).is_ne()));
+            last = Some(score);
+            rank_of[id as usize] = rank;
+        }
+        let mut whole = vec![false; model.spans.len()];
+        for &(_, id) in &order {
+            let mut symbols = Vec::new();
+            model.symbols(model.token(id).unwrap_or_default(), &mut symbols);
+            whole[id as usize] = symbols == [id];
+            if let Some((left, right)) = model.two_parts(id, |id| rank_of[id as usize]) {
+                *model.steps.entry(pair(left, right)) = Step { rank: rank_of[id as usize], product: id };
+                model.merges.push(Merge { left, right, product: id });
+                whole[id as usize] = true;
+            }
+        }
+        model.mark_whole(|_, id| whole[id as usize]);
+        Ok(model)
+    }
+
+    /// A model without merges.
+    pub(crate) fn from_tokens<B: AsRef<[u8]>>(
+        alphabet: Alphabet,
+        tokens: &[(B, u32)],
+        silent: &[Silent],
+    ) -> Result<Self, Fault> {
+        let greatest = tokens.iter().map(|token| token.1).chain(silent.iter().map(|token| token.1)).max();
+        let greatest = greatest.unwrap_or(0) as usize;
         // Ids index arrays: a file of a few bytes must not ask for gigabytes.
-        if greatest > tokens.len() * 4 + 100_000 {
+        if greatest > (tokens.len() + silent.len()) * 4 + 100_000 {
             return Err(format!(
                 "the greatest id is {greatest}, but there are only {} tokens; ids must be nearly dense",
                 tokens.len()
@@ -131,25 +222,18 @@ impl Model {
             spans: vec![(0, 0); greatest + 1],
             merges: Vec::new(),
             steps: PairTable::with_capacity(tokens.len()),
+            alphabet,
             byte_ids: [u32::MAX; 256],
+            all_bytes: false,
+            last_byte_ids: None,
             ids: ByteTable::with_capacity(tokens.len()),
             ignore_merges: false,
         };
         for (bytes, id) in tokens {
             let bytes = bytes.as_ref();
-            if bytes.is_empty() {
-                return Err(format!("the token with id {id} has no bytes"));
-            }
-            let span = &mut model.spans[*id as usize];
-            if span.1 != 0 {
-                return Err(format!("id {id} is given to two tokens, the second is {}", shown(bytes)));
-            }
-            let start = model.bytes.len();
-            model.bytes.extend_from_slice(bytes);
-            let end = u32::try_from(model.bytes.len()).map_err(|_| "the tokens have more than 4 GiB".to_owned())?;
-            *span = (start as u32, end);
+            let (start, end) = model.add(bytes, *id)?;
             let before = model.ids.len();
-            let entry = model.ids.entry(&model.bytes, start, end as usize);
+            let entry = model.ids.entry(&model.bytes, start, end);
             let other = std::mem::replace(entry, (*id, false)).0;
             if model.ids.len() == before {
                 return Err(format!("the token {} has two ids, {other} and {id}", shown(bytes)));
@@ -158,30 +242,150 @@ impl Model {
                 model.byte_ids[*byte as usize] = *id;
             }
         }
-        if let Some(byte) = model.byte_ids.iter().position(|&id| id == u32::MAX) {
-            return Err(format!(
-                "the single byte 0x{byte:02X} is not in the vocabulary; a byte-level BPE vocabulary holds all 256 single bytes"
-            ));
+        for (bytes, id) in silent {
+            model.add(bytes, *id)?;
         }
+        model.find_bytes()?;
         Ok(model)
     }
 
+    /// Keeps the bytes of an id.
+    fn add(&mut self, bytes: &[u8], id: u32) -> Result<(usize, usize), Fault> {
+        if bytes.is_empty() {
+            return Err(format!("the token with id {id} has no bytes"));
+        }
+        let span = &mut self.spans[id as usize];
+        if span.1 != 0 {
+            return Err(format!("id {id} is given to two tokens, the second is {}", shown(bytes)));
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        let end = u32::try_from(self.bytes.len()).map_err(|_| "the tokens have more than 4 GiB".to_owned())?;
+        *span = (start as u32, end);
+        Ok((start, end as usize))
+    }
+
+    /// Finds the tokens of single bytes that the alphabet needs.
+    fn find_bytes(&mut self) -> Result<(), Fault> {
+        let missing = |spelling: String| {
+            Err(format!(
+                "the single byte {spelling} is not in the vocabulary; a byte-level BPE vocabulary holds all 256 single bytes"
+            ))
+        };
+        let never_in_utf8 = |byte: u8| matches!(byte, 0xC0 | 0xC1 | 0xF5..=0xFF);
+        match &self.alphabet {
+            Alphabet::Characters { byte_fallback, .. } => {
+                for byte in 0..=255u8 {
+                    let id = self.id(format!("<0x{byte:02X}>").as_bytes()).filter(|_| *byte_fallback);
+                    self.byte_ids[byte as usize] = id.unwrap_or(u32::MAX);
+                }
+                return Ok(());
+            }
+            Alphabet::MarkedBytes(suffix) => {
+                let mut last = Box::new([0; 256]);
+                for byte in 0..=255u8 {
+                    match self.id(&[&[byte], suffix.as_bytes()].concat()) {
+                        Some(id) => last[byte as usize] = id,
+                        None => return missing(format!("0x{byte:02X} at the end of a word")),
+                    }
+                }
+                self.last_byte_ids = Some(last);
+            }
+            Alphabet::Bytes => {}
+        }
+        let is_missing = |&byte: &u8| self.byte_id(byte) == u32::MAX;
+        let absent: Vec<u8> = (0..=255u8).filter(is_missing).collect();
+        self.all_bytes = absent.is_empty();
+        match absent.iter().find(|byte| !never_in_utf8(**byte)) {
+            Some(byte) => missing(format!("0x{byte:02X}")),
+            None => Ok(()),
+        }
+    }
+
+    /// Appends what a piece consists of before any merge.
+    pub(crate) fn symbols(&self, piece: &[u8], symbols: &mut Vec<u32>) {
+        let Alphabet::Characters { unknown, fuse_unknown, byte_fallback } = self.alphabet else {
+            symbols.extend(piece.iter().map(|&byte| self.byte_id(byte)).filter(|&id| id != u32::MAX));
+            if let (Some(last_ids), Some(last), Some(byte)) = (&self.last_byte_ids, symbols.last_mut(), piece.last()) {
+                *last = last_ids[*byte as usize];
+            }
+            return;
+        };
+        // An unknown token waits until a known character follows, as in Hugging Face.
+        let mut waiting = false;
+        let mut at = 0;
+        for chunk in piece.utf8_chunks() {
+            let characters = chunk.valid().chars().map(char::len_utf8).chain(chunk.invalid().iter().map(|_| 1));
+            for len in characters {
+                let bytes = &piece[at..at + len];
+                if let Some((id, _)) = self.ids.get(piece, at, at + len) {
+                    symbols.extend(unknown.filter(|_| std::mem::take(&mut waiting)));
+                    symbols.push(id);
+                } else if byte_fallback && bytes.iter().all(|&byte| self.byte_id(byte) != u32::MAX) {
+                    symbols.extend(bytes.iter().map(|&byte| self.byte_id(byte)));
+                } else {
+                    symbols.extend(unknown.filter(|_| waiting && !fuse_unknown));
+                    waiting = true;
+                }
+                at += len;
+            }
+        }
+        symbols.extend(unknown.filter(|_| waiting));
+    }
+
+    /// Whether a piece consists of its bytes, so that [`Self::byte_id`] is all that is needed.
+    #[inline]
+    pub(crate) fn starts_from_bytes(&self) -> bool {
+        self.all_bytes && self.last_byte_ids.is_none()
+    }
+
+    /// What a piece consists of before any merge.
+    #[must_use]
+    pub fn alphabet(&self) -> &Alphabet {
+        &self.alphabet
+    }
+
+    /// The characters that a merge joins to a `marker` behind them; `None` where pieces cannot be cut there at all.
+    pub(crate) fn joined_before(&self, marker: &str) -> Option<Vec<char>> {
+        // The marker has to be a symbol of its own, and no merge may touch what stands in for a character.
+        let Alphabet::Characters { unknown, .. } = self.alphabet else { return None };
+        self.id(marker.as_bytes())?;
+        let stand_in = |id: u32| Some(id) == unknown || self.byte_ids.contains(&id);
+        let mut joined = Vec::new();
+        for merge in &self.merges {
+            if stand_in(merge.left) || stand_in(merge.right) {
+                return None;
+            }
+            let token = std::str::from_utf8(self.token(merge.product)?).ok()?;
+            for (at, _) in token.match_indices(marker) {
+                let before = token[..at].chars().next_back();
+                joined.extend(before.filter(|&before| !marker.starts_with(before) && !joined.contains(&before)));
+            }
+        }
+        Some(joined)
+    }
+
     /// The two parts that a token's bytes come to, merged by rank; `None` where they stop earlier.
-    fn two_parts(&self, id: u32) -> Option<(u32, u32)> {
+    fn two_parts(&self, id: u32, rank_of: impl Fn(u32) -> u32) -> Option<(u32, u32)> {
         let token = self.token(id)?;
         // Each part with the place where it ends.
-        let mut parts: Vec<(u32, usize)> =
-            token.iter().zip(1..).map(|(&byte, end)| (self.byte_id(byte), end)).collect();
+        let mut parts: Vec<(u32, usize)> = if self.alphabet == Alphabet::Bytes {
+            token.iter().zip(1..).map(|(&byte, end)| (self.byte_id(byte), end)).collect()
+        } else {
+            let ends =
+                std::str::from_utf8(token).ok()?.char_indices().map(|(at, character)| (at, at + character.len_utf8()));
+            ends.map(|(start, end)| Some((self.ids.get(token, start, end)?.0, end))).collect::<Option<_>>()?
+        };
         while parts.len() > 2 {
-            let known = |at: usize| self.step(parts[at].0, parts[at + 1].0).map(|step| (step.product, at));
+            let known = |at: usize| self.step(parts[at].0, parts[at + 1].0).map(|step| (step.rank, at, step.product));
             let joined = |at: usize| {
                 let start = at.checked_sub(1).map_or(0, |before| parts[before].1);
-                self.ids.get(token, start, parts[at + 1].1).map(|(product, _)| (product, at))
+                self.ids.get(token, start, parts[at + 1].1).map(|(product, _)| (rank_of(product), at, product))
             };
             let pairs = 0..parts.len() - 1;
             // Smaller ranks first: their pairs are known by now. Only a token that they leave in more than two parts
             // has its bytes looked up, among all ranks.
-            let (product, at) = pairs.clone().filter_map(known).min().or_else(|| pairs.filter_map(joined).min())?;
+            let (_, at, product) = pairs.clone().filter_map(known).min().or_else(|| pairs.filter_map(joined).min())?;
             parts[at] = (product, parts[at + 1].1);
             parts.remove(at + 1);
         }
@@ -195,7 +399,8 @@ impl Model {
     fn mark_whole(&mut self, is_whole: impl Fn(&Self, u32) -> bool) {
         for id in 0..self.spans.len() as u32 {
             let (start, end) = (self.spans[id as usize].0 as usize, self.spans[id as usize].1 as usize);
-            if end > start {
+            // A silent token may be spelled like another one, or not be spelled at all.
+            if end > start && self.ids.get(&self.bytes, start, end).is_some_and(|(known, _)| known == id) {
                 let whole = is_whole(self, id);
                 *self.ids.entry(&self.bytes, start, end) = (id, whole);
             }
@@ -240,7 +445,7 @@ impl Model {
         self.spans.len()
     }
 
-    /// A model always has its 256 single bytes.
+    /// A model always has tokens.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         false
@@ -263,7 +468,7 @@ impl Model {
 ///
 /// Quadratic in the length of the piece: for tokens and for tests.
 pub(crate) fn merge_all(model: &Model, piece: &[u8], parts: &mut Vec<u32>) {
-    parts.extend(piece.iter().map(|&byte| model.byte_id(byte)));
+    model.symbols(piece, parts);
     while let Some((step, at)) = parts
         .windows(2)
         .enumerate()
@@ -328,6 +533,60 @@ mod tests {
         assert_eq!((model.whole(b"abc", 0, 3), model.whole(b"ab", 0, 2)), (None, Some(257)));
         let model = Model::from_merges(&tokens, vec![(98, 99), (97, 98), (257, 99)], true).unwrap();
         assert_eq!(model.whole(b"abc", 0, 3), Some(258));
+    }
+
+    /// A vocabulary of characters, one of them unknown, and of the bytes `<0x..>`.
+    fn of_characters(words: &[(&str, f32)], unknown: Option<u32>, byte_fallback: bool) -> Model {
+        let bytes = (0..=255u8).map(|byte| (format!("<0x{byte:02X}>").into_bytes(), u32::from(byte)));
+        let words_with_ids = words.iter().zip(256..).map(|((word, _), id)| (word.as_bytes().to_vec(), id));
+        let tokens: Vec<(Vec<u8>, u32)> = bytes.chain(words_with_ids).collect();
+        let scores: Vec<f32> = vec![0.0; 256].into_iter().chain(words.iter().map(|word| word.1)).collect();
+        let alphabet = Alphabet::Characters { unknown, fuse_unknown: true, byte_fallback };
+        Model::from_scores(alphabet, &tokens, &scores, &[]).unwrap()
+    }
+
+    #[test]
+    fn scores_decide_among_characters() {
+        let words = [
+            ("\u{E9}", -9.0),
+            ("t", -9.0),
+            ("e", -9.0),
+            ("t\u{E9}", -2.0),
+            ("te", -2.0),
+            ("et", -1.0),
+            ("t\u{E9}t\u{E9}", -3.0),
+        ];
+        let model = of_characters(&words, None, true);
+        assert_eq!(encode(&model, "t\u{E9}t\u{E9}"), [262]);
+        assert_eq!(encode(&model, "tete"), [257, 261, 258], "the greater score first");
+        assert_eq!(encode(&model, "e\u{4E2D}"), [258, 0xE4, 0xB8, 0xAD], "bytes for what is no token");
+        assert_eq!(model.whole("t\u{E9}".as_bytes(), 0, 3), Some(259));
+    }
+
+    #[test]
+    fn unknown_characters_are_one_token() {
+        let model = of_characters(&[("a", -1.0), ("?", -2.0)], Some(257), false);
+        assert_eq!(encode(&model, "xya\u{4E2D}"), [257, 256, 257]);
+        assert_eq!(encode(&of_characters(&[("a", -1.0)], None, false), "xya"), [256]);
+    }
+
+    #[test]
+    fn the_last_byte_of_a_word_is_marked() {
+        let mut tokens = bytes_and(&[]);
+        tokens.extend((0..=255u8).map(|byte| ([&[byte][..], b"</w>"].concat(), 256 + u32::from(byte))));
+        tokens.push((b"ab</w>".to_vec(), 512));
+        let merges = vec![(97, 256 + 98)];
+        let model = Model::with_alphabet(Alphabet::MarkedBytes("</w>".into()), &tokens, &[], merges, false).unwrap();
+        assert_eq!(encode(&model, "ab"), [512]);
+        assert_eq!(encode(&model, "aba"), [97, 98, 256 + 97]);
+    }
+
+    #[test]
+    fn a_silent_token_is_known_but_never_made() {
+        let silent = [(b"ab".to_vec(), 256), (b"a".to_vec(), 257)];
+        let model = Model::with_alphabet(Alphabet::Bytes, &bytes_and(&[]), &silent, vec![], true).unwrap();
+        assert_eq!((model.token(256), model.id(b"ab"), model.id(b"a")), (Some(&b"ab"[..]), None, Some(97)));
+        assert_eq!(model.whole(b"ab", 0, 2), None);
     }
 
     #[test]

@@ -7,11 +7,16 @@
 //! Invariant: an added token that is not special (`special: false` in tokenizer.json) is always found, as in Hugging
 //! Face: it is a word of the vocabulary that must not be split.
 
+use std::borrow::Cow;
+
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::error::{Error, Result};
+use crate::normalize::{Normalizer, first_character, last_character};
 
 /// A string with an id of its own.
+// The flags of the file, each on its own.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpecialToken {
     /// Its spelling in text.
@@ -20,6 +25,30 @@ pub struct SpecialToken {
     pub id: u32,
     /// `false` where it is always found in text.
     pub special: bool,
+    /// Whether it takes the white space before it along.
+    pub lstrip: bool,
+    /// Whether it takes the white space after it along.
+    pub rstrip: bool,
+    /// Whether it is found only where no letter or digit touches it.
+    pub single_word: bool,
+    /// Whether it is looked for in normalized text, spelled as the normalizer leaves it.
+    pub normalized: bool,
+}
+
+impl SpecialToken {
+    /// One that is found as it is spelled, and takes nothing else along.
+    #[must_use]
+    pub fn new(content: impl Into<String>, id: u32, special: bool) -> Self {
+        Self {
+            content: content.into(),
+            id,
+            special,
+            lstrip: false,
+            rstrip: false,
+            single_word: false,
+            normalized: false,
+        }
+    }
 }
 
 /// The special tokens of a tokenizer to be trained, each once; none may be empty or a single byte.
@@ -54,32 +83,61 @@ pub enum Which<'a> {
     These(&'a [String]),
 }
 
+/// What a found token does to the text around it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reach {
+    lstrip: bool,
+    rstrip: bool,
+    single_word: bool,
+}
+
 /// Finds some of the special tokens in text.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Finder {
     automaton: Option<AhoCorasick>,
-    ids: Vec<u32>,
+    ids: Vec<(u32, Reach)>,
 }
 
 impl Finder {
     /// One that finds `tokens`.
     pub fn new<'a>(tokens: impl IntoIterator<Item = (&'a str, u32)>) -> Result<Self> {
-        let (contents, ids): (Vec<&str>, Vec<u32>) = tokens.into_iter().unzip();
-        if contents.is_empty() {
-            return Ok(Self { automaton: None, ids });
-        }
+        let tokens = tokens.into_iter().map(|(content, id)| (content.as_bytes().into(), id, Reach::default()));
+        Self::build(tokens.collect())
+    }
+
+    /// One that finds these in text that the normalizer leaves as it is.
+    fn of(tokens: &[&SpecialToken], normalizer: &Normalizer) -> Result<Self> {
+        let spelled = tokens.iter().map(|token| {
+            let content = normalizer.normalize(token.content.as_bytes(), true);
+            let reach = Reach { lstrip: token.lstrip, rstrip: token.rstrip, single_word: token.single_word };
+            (content, token.id, reach)
+        });
+        Self::build(spelled.filter(|(content, ..)| !content.is_empty()).collect())
+    }
+
+    fn build(tokens: Vec<(Cow<'_, [u8]>, u32, Reach)>) -> Result<Self> {
+        let Some(first) = tokens.first() else { return Ok(Self::default()) };
         let automaton = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
-            .build(&contents)
-            .map_err(|error| Error::SpecialToken { token: contents[0].into(), reason: error.to_string() })?;
-        Ok(Self { automaton: Some(automaton), ids })
+            .build(tokens.iter().map(|(content, ..)| content))
+            .map_err(|error| Error::SpecialToken {
+                token: String::from_utf8_lossy(&first.0).into_owned(),
+                reason: error.to_string(),
+            })?;
+        Ok(Self { automaton: Some(automaton), ids: tokens.into_iter().map(|(_, id, reach)| (id, reach)).collect() })
+    }
+
+    /// Whether there is nothing to find.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.automaton.is_none()
     }
 
     /// The first occurrence in `text` at or after `from`: start, end and id.
     #[must_use]
     pub fn find(&self, text: &[u8], from: usize) -> Option<(usize, usize, u32)> {
         let found = self.automaton.as_ref()?.find(aho_corasick::Input::new(text).range(from..))?;
-        Some((found.start(), found.end(), self.ids[found.pattern().as_usize()]))
+        Some((found.start(), found.end(), self.ids[found.pattern().as_usize()].0))
     }
 
     /// Calls `ordinary(start, end)` for what lies between occurrences and `special(id)` for each occurrence, in order.
@@ -92,7 +150,29 @@ impl Finder {
         special: impl Fn(&mut C, u32),
     ) -> Result<()> {
         let mut start = 0;
-        while let Some((from, to, id)) = self.find(text, start) {
+        for found in self.automaton.iter().flat_map(|automaton| automaton.find_iter(text)) {
+            let (id, reach) = self.ids[found.pattern().as_usize()];
+            let (mut from, mut to) = (found.start(), found.end());
+            if reach.single_word && (ends_in_word(&text[..from]) || begins_with_word(&text[to..])) {
+                continue;
+            }
+            if reach.lstrip {
+                // White space that the token before has taken is gone.
+                while from > start
+                    && let Some((before, len)) = last_character(&text[..from])
+                    && before.is_whitespace()
+                {
+                    from -= len;
+                }
+                from = from.max(start);
+            }
+            if reach.rstrip {
+                while let Some((after, len)) = first_character(&text[to..])
+                    && after.is_whitespace()
+                {
+                    to += len;
+                }
+            }
             if from > start {
                 ordinary(context, start, from)?;
             }
@@ -103,19 +183,46 @@ impl Finder {
     }
 }
 
+/// Whether the last character is one of those that words are made of.
+fn ends_in_word(text: &[u8]) -> bool {
+    last_character(text).is_some_and(|(last, _)| regex_syntax::is_word_character(last))
+}
+
+fn begins_with_word(text: &[u8]) -> bool {
+    first_character(text).is_some_and(|(first, _)| regex_syntax::is_word_character(first))
+}
+
+/// A finder for text as it comes, and one for what a normalizer made of it.
+#[derive(Debug, Clone, Default)]
+pub struct Finders {
+    /// For text as it comes.
+    pub raw: Finder,
+    /// For normalized text.
+    pub normalized: Finder,
+}
+
+impl Finders {
+    fn of(tokens: &[&SpecialToken], normalizer: &Normalizer) -> Result<Self> {
+        let (normalized, raw): (Vec<&SpecialToken>, _) = tokens.iter().partition(|token| token.normalized);
+        Ok(Self { raw: Finder::of(&raw, &Normalizer::default())?, normalized: Finder::of(&normalized, normalizer)? })
+    }
+}
+
 /// The special tokens of a tokenizer.
 #[derive(Debug, Clone)]
 pub struct SpecialTokens {
     tokens: Vec<SpecialToken>,
+    normalizer: Normalizer,
     /// Finds those that are always found.
-    always: Finder,
+    always: Finders,
     /// Finds all.
-    all: Finder,
+    all: Finders,
 }
 
 impl SpecialTokens {
-    /// Takes the tokens in any order; each content and each id at most once, no empty content.
-    pub fn new(mut tokens: Vec<SpecialToken>) -> Result<Self> {
+    /// Takes the tokens in any order; each content and each id at most once, no empty content. `normalizer`: what is
+    /// done to text before those with `normalized` are looked for.
+    pub fn new(mut tokens: Vec<SpecialToken>, normalizer: &Normalizer) -> Result<Self> {
         tokens.sort_by_key(|token| token.id);
         let fault =
             |token: &SpecialToken, reason: String| Err(Error::SpecialToken { token: token.content.clone(), reason });
@@ -134,11 +241,11 @@ impl SpecialTokens {
                 return fault(token, "is given twice with different ids; keep one".into());
             }
         }
-        let finder = |keep: fn(&SpecialToken) -> bool| {
-            Finder::new(tokens.iter().filter(|token| keep(token)).map(|token| (token.content.as_str(), token.id)))
+        let finders = |keep: fn(&SpecialToken) -> bool| {
+            Finders::of(&tokens.iter().filter(|token| keep(token)).collect::<Vec<_>>(), normalizer)
         };
-        let (always, all) = (finder(|token| !token.special)?, finder(|_| true)?);
-        Ok(Self { tokens, always, all })
+        let (always, all) = (finders(|token| !token.special)?, finders(|_| true)?);
+        Ok(Self { tokens, normalizer: normalizer.clone(), always, all })
     }
 
     /// The tokens by ascending id.
@@ -168,17 +275,16 @@ impl SpecialTokens {
         })
     }
 
-    /// A finder of the allowed tokens and of those that are always found.
-    pub fn finder(&self, allowed: Which<'_>) -> Result<std::borrow::Cow<'_, Finder>> {
-        use std::borrow::Cow;
+    /// Finders of the allowed tokens and of those that are always found.
+    pub fn finders(&self, allowed: Which<'_>) -> Result<Cow<'_, Finders>> {
         match allowed {
             Which::All => Ok(Cow::Borrowed(&self.all)),
             Which::These(names) if !names.is_empty() => {
                 let mut chosen: Vec<&SpecialToken> = self.tokens.iter().filter(|token| !token.special).collect();
                 for name in names {
-                    chosen.push(self.named(name)?);
+                    chosen.extend(Some(self.named(name)?).filter(|token| token.special));
                 }
-                Ok(Cow::Owned(Finder::new(chosen.iter().map(|token| (token.content.as_str(), token.id)))?))
+                Ok(Cow::Owned(Finders::of(&chosen, &self.normalizer)?))
             }
             Which::None | Which::These(_) => Ok(Cow::Borrowed(&self.always)),
         }
@@ -213,8 +319,12 @@ mod tests {
     use super::*;
 
     fn tokens() -> SpecialTokens {
-        let token = |content: &str, id, special| SpecialToken { content: content.into(), id, special };
-        SpecialTokens::new(vec![token("<s>", 7, true), token("<s><s>", 8, true), token("<tool>", 9, false)]).unwrap()
+        let tokens = vec![
+            SpecialToken::new("<s>", 7, true),
+            SpecialToken::new("<s><s>", 8, true),
+            SpecialToken::new("<tool>", 9, false),
+        ];
+        SpecialTokens::new(tokens, &Normalizer::default()).unwrap()
     }
 
     fn parts(finder: &Finder, text: &str) -> Vec<String> {
@@ -236,10 +346,10 @@ mod tests {
     #[test]
     fn only_what_is_allowed_is_found() {
         let tokens = tokens();
-        assert_eq!(parts(&tokens.finder(Which::None).unwrap(), "a<s><tool>b"), ["a<s>", "9", "b"]);
-        assert_eq!(parts(&tokens.finder(Which::All).unwrap(), "<s><s><s>"), ["8", "7"]);
-        let one = ["<s>".to_string()];
-        assert_eq!(parts(&tokens.finder(Which::These(&one)).unwrap(), "<s><s>"), ["7", "7"]);
+        assert_eq!(parts(&tokens.finders(Which::None).unwrap().raw, "a<s><tool>b"), ["a<s>", "9", "b"]);
+        assert_eq!(parts(&tokens.finders(Which::All).unwrap().raw, "<s><s><s>"), ["8", "7"]);
+        let some = ["<s>".to_string(), "<tool>".to_string()];
+        assert_eq!(parts(&tokens.finders(Which::These(&some)).unwrap().raw, "<s><s><tool>"), ["7", "7", "9"]);
     }
 
     #[test]
@@ -254,10 +364,40 @@ mod tests {
     }
 
     #[test]
+    fn tokens_take_white_space_and_mind_their_neighbours() {
+        let token = |content: &str, id, lstrip, rstrip, single_word| SpecialToken {
+            lstrip,
+            rstrip,
+            single_word,
+            ..SpecialToken::new(content, id, true)
+        };
+        let tokens = vec![
+            token("[L]", 1, true, false, false),
+            token("[R]", 2, false, true, false),
+            token("w", 3, false, false, true),
+        ];
+        let finder = SpecialTokens::new(tokens, &Normalizer::default()).unwrap().all.raw;
+        assert_eq!(parts(&finder, "a \n[L] b"), ["a", "1", " b"]);
+        assert_eq!(parts(&finder, "a [R] \u{3000} [L]w"), ["a ", "2", "1", "3"]);
+        assert_eq!(parts(&finder, "w ww \u{E9}w w_"), ["3", " ww \u{E9}w w_"]);
+    }
+
+    #[test]
+    fn normalized_tokens_are_found_as_they_come_out() {
+        use crate::normalize::Step;
+        let token = SpecialToken { normalized: true, ..SpecialToken::new("\u{FB01}n", 1, false) };
+        let normalizer = Normalizer::new(vec![Step::Nfkc]).unwrap();
+        let tokens = SpecialTokens::new(vec![token], &normalizer).unwrap();
+        let finders = tokens.finders(Which::None).unwrap();
+        assert_eq!(parts(&finders.normalized, "fin"), ["1"]);
+        assert_eq!(parts(&finders.raw, "fin"), ["fin"]);
+    }
+
+    #[test]
     fn ambiguous_tokens_are_refused() {
-        let token = |content: &str, id| SpecialToken { content: content.into(), id, special: true };
+        let token = |content: &str, id| SpecialToken::new(content, id, true);
         for bad in [vec![token("", 1)], vec![token("a", 1), token("b", 1)], vec![token("a", 1), token("a", 2)]] {
-            assert!(matches!(SpecialTokens::new(bad), Err(Error::SpecialToken { .. })));
+            assert!(matches!(SpecialTokens::new(bad, &Normalizer::default()), Err(Error::SpecialToken { .. })));
         }
     }
 }

@@ -9,17 +9,21 @@ use sha2::{Digest, Sha256};
 pub use training::Report;
 
 use crate::cache::Cache;
-use crate::decode;
+use crate::decode::{Decoder, Surfaces, Vocabulary};
 use crate::encode::{self, Count, Sink};
 use crate::error::{Error, Result};
 use crate::interrupt::{Interrupt, Phase};
 use crate::model::Model;
+use crate::normalize::Normalizer;
 use crate::pretokenize::{Pretokenizer, UNICODE_VERSION};
-use crate::special::{SpecialToken, SpecialTokens, Which};
+use crate::special::{Finders, SpecialToken, SpecialTokens, Which};
 use crate::threads;
 
 /// Bytes of text below which another thread costs more than it brings.
 const TEXT_PER_THREAD: usize = 128 << 10;
+
+/// SentencePiece's stand-in for a space, which begins a word.
+const WORD: &str = "\u{2581}";
 
 /// What encoding does with special tokens.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,13 +36,18 @@ pub struct EncodeOptions<'a> {
     pub add_special_tokens: bool,
 }
 
-/// Byte-level BPE: text to ids and back, exactly.
+/// BPE: text to ids and back, exactly.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     name: Option<String>,
+    normalizer: Normalizer,
+    /// What is done to text between special tokens before it is cut: a space in front.
+    preparation: Normalizer,
     pretokenizer: Pretokenizer,
     model: Model,
     specials: SpecialTokens,
+    /// How ids become text, where tokens are not the bytes they stand for.
+    decoder: Option<(Decoder, Surfaces)>,
     /// Ids before and after a text under `add_special_tokens`.
     template: (Vec<u32>, Vec<u32>),
     report: Option<std::sync::Arc<Report>>,
@@ -84,8 +93,16 @@ impl Tokenizer {
                 });
             }
         }
+        let normalizer = Normalizer::default();
+        let specials = SpecialTokens::new(specials, &normalizer)?;
+        let preparation = Normalizer::default();
+        // Pieces of a model of characters are cut where that changes nothing, or a document would be one piece.
+        let pretokenizer = match model.joined_before(WORD) {
+            Some(joined) => pretokenizer.or_before(WORD, joined),
+            None => pretokenizer,
+        };
         let tokenizer =
-            Self { name: None, pretokenizer, model, specials: SpecialTokens::new(specials)?, template, report: None };
+            Self { name: None, normalizer, preparation, pretokenizer, model, specials, decoder: None, template, report: None };
         for &id in tokenizer.template.0.iter().chain(&tokenizer.template.1) {
             if tokenizer.token_bytes(id).is_none() {
                 return Err(Error::TokenId { id: i128::from(id), position: 0, vocab_size: tokenizer.vocab_size() });
@@ -101,6 +118,49 @@ impl Tokenizer {
         self
     }
 
+    /// Only the ids below `n`: what training to `n` would have given.
+    pub fn with_vocab_size(&self, n: usize) -> Result<Self> {
+        let refuse = |reason: String| Err(Error::Training(format!("with_vocab_size({n}): {reason}")));
+        if n > self.vocab_size() {
+            return refuse(format!("the vocabulary has only {} ids; pass at most that", self.vocab_size()));
+        }
+        let kept = |id: u32| (id as usize) < n;
+        if let Some(token) = self.specials.tokens().iter().find(|token| !kept(token.id)) {
+            return refuse(format!(
+                "the special token {:?} has id {} and would be lost; pass a size above it",
+                token.content, token.id
+            ));
+        }
+        let needed = |byte: u8| self.model.byte_id(byte) != u32::MAX;
+        if let Some(byte) = (0..=255u8).find(|&byte| needed(byte) && !kept(self.model.byte_id(byte))) {
+            return refuse(format!(
+                "the single byte 0x{byte:02X} has id {} and must stay; pass a size above it",
+                self.model.byte_id(byte)
+            ));
+        }
+        let (mut tokens, mut silent) = (Vec::new(), Vec::new());
+        for (id, bytes) in (0..n as u32).filter_map(|id| Some((id, self.model.token(id)?))) {
+            if self.model.id(bytes) == Some(id) { tokens.push((bytes, id)) } else { silent.push((bytes.to_vec(), id)) }
+        }
+        let merges = self
+            .model
+            .merges()
+            .iter()
+            .filter(|merge| kept(merge.left) && kept(merge.right) && kept(merge.product))
+            .map(|merge| (merge.left, merge.right))
+            .collect();
+        let alphabet = self.model.alphabet().clone();
+        let model = Model::with_alphabet(alphabet, &tokens, &silent, merges, self.model.ignores_merges());
+        let model = model.map_err(Error::Internal)?;
+        let specials = self.specials.tokens().to_vec();
+        let smaller = Self::new(self.pretokenizer.clone(), model, specials, self.template.clone())?
+            .with_normalizer(self.normalizer.clone(), self.preparation.clone())?;
+        Ok(match &self.decoder {
+            Some((decoder, _)) => smaller.with_decoder(decoder.clone()),
+            None => smaller,
+        })
+    }
+
     /// Encodes a text into a sink.
     fn encode_into(
         &self,
@@ -114,16 +174,42 @@ impl Tokenizer {
         let (before, after): (&[u32], &[u32]) =
             if options.add_special_tokens { (&self.template.0, &self.template.1) } else { (&[], &[]) };
         sink.extend(before);
-        self.specials.finder(options.allowed)?.split(
+        let finders = self.specials.finders(options.allowed)?;
+        finders.raw.split(
             &mut (&mut *sink, cache),
             text,
             |(sink, cache), start, end| {
-                encode::encode(&self.model, &self.pretokenizer, cache, &text[start..end], *sink, interrupt)
+                if self.normalizer.is_empty() && self.preparation.is_empty() && finders.normalized.is_empty() {
+                    return encode::encode(&self.model, &self.pretokenizer, cache, &text[start..end], *sink, interrupt);
+                }
+                self.encode_normalized(&text[start..end], start == 0, &finders, cache, *sink, interrupt)
             },
             |(sink, _), id| sink.extend(&[id]),
         )?;
         sink.extend(after);
         Ok(())
+    }
+
+    /// Encodes a stretch between special tokens, by way of the normalizer. `first`: whether it begins the text.
+    fn encode_normalized(
+        &self,
+        text: &[u8],
+        first: bool,
+        finders: &Finders,
+        cache: &mut Cache,
+        sink: &mut impl Sink,
+        interrupt: &Interrupt<'_>,
+    ) -> Result<()> {
+        let text = self.normalizer.normalize(text, first);
+        finders.normalized.split(
+            &mut (sink, cache),
+            &text,
+            |(sink, cache), start, end| {
+                let prepared = self.preparation.normalize(&text[start..end], first && start == 0);
+                encode::encode(&self.model, &self.pretokenizer, cache, &prepared, *sink, interrupt)
+            },
+            |(sink, _), id| sink.extend(&[id]),
+        )
     }
 
     /// The ids of a text.
@@ -220,24 +306,46 @@ impl Tokenizer {
         Ok(groups.concat())
     }
 
+    /// The vocabulary, for decoding.
+    #[inline]
+    fn vocabulary(&self) -> Vocabulary<'_> {
+        Vocabulary {
+            model: &self.model,
+            specials: &self.specials,
+            surfaces: self.decoder.as_ref().map(|(decoder, surfaces)| (decoder, surfaces)),
+            vocab_size: self.vocab_size(),
+        }
+    }
+
     /// The bytes that ids stand for.
     pub fn decode(&self, ids: &[u32]) -> Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(ids.len() * 4);
-        decode::decode(&self.model, &self.specials, ids, self.vocab_size(), &mut bytes)?;
+        self.vocabulary().decode(ids, &mut bytes)?;
         Ok(bytes)
     }
 
-    /// The bytes of one id, special tokens included.
+    /// The bytes that one id stands for, special tokens included.
     #[must_use]
     pub fn token_bytes(&self, id: u32) -> Option<&[u8]> {
-        decode::token(&self.model, &self.specials, id)
+        self.vocabulary().token(id)
+    }
+
+    /// The text of a token as a file has it, special tokens included.
+    #[must_use]
+    pub(crate) fn written(&self, id: u32) -> Option<&[u8]> {
+        crate::decode::written(&self.model, &self.specials, id)
     }
 
     /// The id of a token's bytes, special tokens included.
     #[must_use]
     pub fn token_id(&self, bytes: &[u8]) -> Option<u32> {
         let special = self.specials.tokens().iter().find(|token| token.content.as_bytes() == bytes);
-        self.model.id(bytes).or(special.map(|token| token.id))
+        if self.decoder.is_none() {
+            return self.model.id(bytes).or(special.map(|token| token.id));
+        }
+        // Several tokens may stand for the same bytes; one that is written out wins over one that names a byte.
+        let stands_for = |&id: &u32| self.token_bytes(id) == Some(bytes);
+        special.map(|token| token.id).or_else(|| (0..self.vocab_size() as u32).rev().find(stands_for))
     }
 
     /// One more than the greatest id.
@@ -251,6 +359,24 @@ impl Tokenizer {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    /// What is done to text before it is cut.
+    #[must_use]
+    pub fn normalizer(&self) -> &Normalizer {
+        &self.normalizer
+    }
+
+    /// What is done to text between special tokens before it is cut.
+    #[must_use]
+    pub fn preparation(&self) -> &Normalizer {
+        &self.preparation
+    }
+
+    /// How ids become text, where tokens are not the bytes they stand for.
+    #[must_use]
+    pub fn decoder(&self) -> Option<&Decoder> {
+        self.decoder.as_ref().map(|(decoder, _)| decoder)
     }
 
     /// How text is cut into pieces.

@@ -98,9 +98,7 @@ pub fn read(bytes: &[u8], format: Option<Format>, origin: &str, options: &ReadOp
                 fault("a .tiktoken file holds tokens only; pass pattern= (a name such as \"cl100k\" or a regular expression) and special_tokens=".into())
             })?;
             let specials = options.special_tokens.iter().flatten();
-            let specials = specials
-                .map(|(content, id)| SpecialToken { content: content.clone(), id: *id, special: true })
-                .collect();
+            let specials = specials.map(|(content, id)| SpecialToken::new(content.as_str(), *id, true)).collect();
             tiktoken::read(bytes, pattern, specials).map_err(|error| located(error, origin))
         }
     }
@@ -140,7 +138,7 @@ pub fn read_file(path: &Path, format: Option<Format>, options: &ReadOptions) -> 
 /// The tokenizer as bytes of a format.
 pub fn write(tokenizer: &Tokenizer, format: Format) -> Result<Vec<u8>> {
     match format {
-        Format::TokenizerJson => Ok(tokenizer_json::write(tokenizer)),
+        Format::TokenizerJson => tokenizer_json::write(tokenizer),
         Format::Tiktoken => Ok(tiktoken::write(tokenizer)),
     }
 }
@@ -173,6 +171,12 @@ pub fn write_file(tokenizer: &Tokenizer, path: &Path, format: Option<Format>, ve
 fn same_ids(a: &Tokenizer, b: &Tokenizer) -> Result<(), String> {
     if a.pretokenizer().pattern() != b.pretokenizer().pattern() {
         return Err("the pattern is lost".into());
+    }
+    if a.normalizer() != b.normalizer() || a.preparation() != b.preparation() {
+        return Err("the normalizer is lost".into());
+    }
+    if a.model().alphabet() != b.model().alphabet() || a.decoder() != b.decoder() {
+        return Err("what pieces consist of, or how they are decoded, comes back changed".into());
     }
     for id in 0..a.vocab_size().max(b.vocab_size()) as u32 {
         if a.token_bytes(id) != b.token_bytes(id) {

@@ -1,21 +1,26 @@
 //! Bytes -> pieces ("pretokens"), inside which merges happen.
 //!
-//! A [`Pretokenizer`] is a named scheme, any regular expression, or nothing. Callers see one interface, so a faster
-//! kernel takes a scheme's place here and nowhere else.
+//! A [`Pretokenizer`] is a named scheme, any regular expression, a chain of splits, or nothing. Callers see one
+//! interface, so a faster kernel takes a scheme's place here and nowhere else.
 //!
-//! Invariants: pieces are never empty and join to the text, whatever its bytes; a byte that is no valid UTF-8 counts
+//! Invariants: pieces are never empty and join to the text, whatever its bytes, but for what a chain removes; a byte that is no valid UTF-8 counts
 //! as one character that is neither letter, number nor white space (as U+FFFD is). [`Pretokenizer::is_cut`] is true
 //! only where a piece begins whatever stands around the two bytes it looks at, so that texts may be cut there and
 //! their parts be worked on apart.
 
+mod chain;
 mod class;
 mod regex;
 mod scan;
 mod scheme;
 
+pub(crate) use chain::alphabet;
+pub use chain::{Behavior, Split};
 pub use class::UNICODE_VERSION;
 
 use crate::error::{Error, Result};
+use crate::normalize::{Pattern, last_character};
+use chain::Chain;
 use regex::GeneralRegex;
 use scheme::Scheme;
 
@@ -24,6 +29,17 @@ enum Kind {
     Whole,
     Scheme(&'static Scheme),
     Regex(Box<GeneralRegex>),
+    Chain(Box<Chain>),
+    /// Before each of these characters that no merge joins to the one before it.
+    Before(Box<Before>),
+}
+
+/// Places where cutting changes nothing.
+#[derive(Debug, Clone)]
+struct Before {
+    marker: String,
+    /// What a merge may join to a marker behind it.
+    joined: Vec<char>,
 }
 
 /// Cuts text into pieces.
@@ -58,10 +74,17 @@ pub fn scheme_names() -> impl Iterator<Item = &'static str> {
 }
 
 impl Pretokenizer {
-    /// A scheme by its name or its regular expression, any other regular expression, or `None` for no cuts at all.
+    /// A scheme by its name or its regular expression, any other regular expression, a chain by its splits in JSON (or
+    /// "deepseek-v3"), or `None` for no cuts at all.
     pub fn new(name_or_pattern: Option<&str>) -> Result<Self> {
         let kind = match name_or_pattern {
             None => Kind::Whole,
+            Some("deepseek-v3") => return Self::from_splits(chain::deepseek_v3()),
+            Some(text) if text.starts_with("[{\"type\":") => {
+                let splits = serde_json::from_str(text)
+                    .map_err(|error| Error::Pattern { pattern: text.into(), reason: error.to_string() })?;
+                return Self::from_splits(splits);
+            }
             Some(text) => match scheme::find(text) {
                 Some(scheme) => Kind::Scheme(scheme),
                 None => Kind::Regex(Box::new(GeneralRegex::new(text)?)),
@@ -70,13 +93,65 @@ impl Pretokenizer {
         Ok(Self { kind })
     }
 
-    /// The regular expression, if there is one.
+    /// Several splits in a row; those that come to a scheme or to one regular expression are that.
+    pub fn from_splits(splits: Vec<Split>) -> Result<Self> {
+        let last = splits.len().saturating_sub(1);
+        let cutting: Vec<&Split> = splits
+            .iter()
+            .enumerate()
+            .filter(|(index, split)| !matches!(split, Split::ByteLevel { use_regex: false } if *index == last))
+            .map(|(_, split)| split)
+            .collect();
+        let single = match cutting[..] {
+            [] => return Self::new(None),
+            [Split::ByteLevel { use_regex: true }] => scheme::find("gpt2").map(Kind::Scheme),
+            [Split::Split { pattern: Pattern::Regex(text), behavior, invert }] => match scheme::find_expression(text) {
+                // Every character is in a match of a scheme: nothing lies between, to be removed or kept.
+                Some(scheme) if (*behavior, *invert) == (Behavior::Removed, true) => Some(Kind::Scheme(scheme)),
+                Some(scheme) if *behavior == Behavior::Isolated => Some(Kind::Scheme(scheme)),
+                None if *behavior == Behavior::Isolated => Some(Kind::Regex(Box::new(GeneralRegex::new(text)?))),
+                _ => None,
+            },
+            _ => None,
+        };
+        let kind = match single {
+            Some(kind) => kind,
+            None => Kind::Chain(Box::new(Chain::new(cutting.into_iter().cloned().collect())?)),
+        };
+        Ok(Self { kind })
+    }
+
+    /// The splits that say the same in a tokenizer.json.
+    #[must_use]
+    pub fn splits(&self) -> Vec<Split> {
+        match (&self.kind, self.pattern()) {
+            (Kind::Chain(chain), _) => chain.splits().to_vec(),
+            (_, Some(pattern)) => vec![Split::Split {
+                pattern: Pattern::Regex(pattern.into()),
+                behavior: Behavior::Isolated,
+                invert: false,
+            }],
+            (_, None) => Vec::new(),
+        }
+    }
+
+    /// The same without cuts, but cut before each `marker` that does not stand behind a marker or a character in
+    /// `joined`: for models whose merges join no others, so that cutting changes nothing.
+    pub(crate) fn or_before(self, marker: &str, joined: Vec<char>) -> Self {
+        match self.kind {
+            Kind::Whole => Self { kind: Kind::Before(Box::new(Before { marker: marker.into(), joined })) },
+            _ => self,
+        }
+    }
+
+    /// The regular expression, if there is one; of a chain its splits in JSON.
     #[must_use]
     pub fn pattern(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Whole => None,
+            Kind::Whole | Kind::Before(_) => None,
             Kind::Scheme(scheme) => Some(scheme.pattern),
             Kind::Regex(regex) => Some(regex.pattern()),
+            Kind::Chain(chain) => Some(chain.spelling()),
         }
     }
 
@@ -89,8 +164,13 @@ impl Pretokenizer {
             Kind::Scheme(scheme) => scheme.split(text, piece),
             Kind::Regex(regex) => match std::str::from_utf8(text) {
                 Ok(valid) => regex.split(valid, piece),
-                Err(_) => split_invalid(regex, text, piece),
+                Err(_) => split_invalid(text, piece, |text, piece| regex.split(text, piece)),
             },
+            Kind::Chain(chain) => match std::str::from_utf8(text) {
+                Ok(valid) => chain.split(valid, piece),
+                Err(_) => split_invalid(text, piece, |text, piece| chain.split(text, piece)),
+            },
+            Kind::Before(before) => before.split(text, piece),
         }
     }
 
@@ -109,7 +189,8 @@ impl Pretokenizer {
         let (mut base, mut last) = (0, 0);
         ends.clear();
         self.split(text, |start, end| {
-            if ends.len() == BATCH || end - base > u32::MAX as usize {
+            // A gap, where a chain removed something, begins a new batch.
+            if ends.len() == BATCH || end - base > u32::MAX as usize || start != last {
                 if !ends.is_empty() {
                     batch(base, ends)?;
                     ends.clear();
@@ -129,7 +210,6 @@ impl Pretokenizer {
             last = end;
             Ok(())
         })?;
-        debug_assert_eq!(last, text.len());
         if ends.is_empty() { Ok(()) } else { batch(base, ends) }
     }
 
@@ -152,10 +232,30 @@ impl Pretokenizer {
     }
 }
 
+impl Before {
+    fn split(&self, text: &[u8], mut piece: impl FnMut(usize, usize) -> Result<()>) -> Result<()> {
+        let mut start = 0;
+        for at in memchr::memmem::find_iter(text, &self.marker) {
+            let joins = at == start
+                || text[..at].ends_with(self.marker.as_bytes())
+                || last_character(&text[..at]).is_none_or(|(before, _)| self.joined.contains(&before));
+            if !joins {
+                piece(start, at)?;
+                start = at;
+            }
+        }
+        if start < text.len() { piece(start, text.len()) } else { Ok(()) }
+    }
+}
+
 /// Cuts text with invalid bytes as if each were U+FFFD, and maps the cuts back.
-fn split_invalid(regex: &GeneralRegex, text: &[u8], mut piece: impl FnMut(usize, usize) -> Result<()>) -> Result<()> {
+fn split_invalid(
+    text: &[u8],
+    mut piece: impl FnMut(usize, usize) -> Result<()>,
+    split: impl FnOnce(&str, &mut dyn FnMut(usize, usize) -> Result<()>) -> Result<()>,
+) -> Result<()> {
     let mut stand_in = String::with_capacity(text.len() + text.len() / 8);
-    // For each character: where it begins in the stand-in and in the text, only where the distance changes.
+    // Where the stand-in and the text run apart: a place in each, after every invalid byte.
     let mut jumps = vec![(0, 0)];
     let mut at = 0;
     for chunk in text.utf8_chunks() {
@@ -172,12 +272,13 @@ fn split_invalid(regex: &GeneralRegex, text: &[u8], mut piece: impl FnMut(usize,
         while jumps.get(jump + 1).is_some_and(|next| next.0 <= position) {
             jump += 1;
         }
-        jumps[jump].1 + (position - jumps[jump].0)
+        let place = jumps[jump].1 + (position - jumps[jump].0);
+        // A cut inside a stand-in is one before the next byte.
+        jumps.get(jump + 1).map_or(place, |next| place.min(next.1))
     };
-    let mut start = 0;
-    regex.split(&stand_in, |_, end| {
-        let end = back(end);
-        piece(std::mem::replace(&mut start, end), end)
+    split(&stand_in, &mut |start, end| {
+        let (start, end) = (back(start), back(end));
+        if start < end { piece(start, end) } else { Ok(()) }
     })
 }
 

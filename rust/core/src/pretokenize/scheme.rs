@@ -167,9 +167,10 @@ pub(crate) static SCHEMES: [Scheme; 6] = [
 
 /// The scheme of this name, or whose regular expression this is.
 pub(crate) fn find(name_or_pattern: &str) -> Option<&'static Scheme> {
-    SCHEMES.iter().find(|scheme| {
-        scheme.name == name_or_pattern
-            || scheme.pattern == name_or_pattern
-            || scheme.spellings.contains(&name_or_pattern)
-    })
+    SCHEMES.iter().find(|scheme| scheme.name == name_or_pattern).or_else(|| find_expression(name_or_pattern))
+}
+
+/// The scheme whose regular expression this is.
+pub(crate) fn find_expression(pattern: &str) -> Option<&'static Scheme> {
+    SCHEMES.iter().find(|scheme| scheme.pattern == pattern || scheme.spellings.contains(&pattern))
 }
