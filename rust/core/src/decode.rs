@@ -97,13 +97,12 @@ impl Decoder {
         for id in 0..vocab_size as u32 {
             let start = surfaces.bytes.len();
             if let Some(bytes) = written(model, specials, id) {
-                match spelled_byte(bytes).filter(|_| self.byte_fallback) {
-                    Some(byte) => surfaces.bytes.push(byte),
-                    None => {
-                        let mut text = bytes.to_vec();
-                        self.each.iter().for_each(|step| change(step, &mut text));
-                        surfaces.bytes.extend(text);
-                    }
+                if let Some(byte) = spelled_byte(bytes).filter(|_| self.byte_fallback) {
+                    surfaces.bytes.push(byte);
+                } else {
+                    let mut text = bytes.to_vec();
+                    self.each.iter().for_each(|step| change(step, &mut text));
+                    surfaces.bytes.extend(text);
                 }
             }
             surfaces.spans.push((start as u32, surfaces.bytes.len() as u32));

@@ -112,12 +112,11 @@ fn encode_symbols(
             return Ok(());
         }
         ids.clear();
-        match model.whole(text, start, end) {
-            Some(id) => ids.push(id),
-            None => {
-                model.symbols(&text[start..end], &mut ids);
-                merge_symbols_by_heap(model, &mut ids, interrupt)?;
-            }
+        if let Some(id) = model.whole(text, start, end) {
+            ids.push(id);
+        } else {
+            model.symbols(&text[start..end], &mut ids);
+            merge_symbols_by_heap(model, &mut ids, interrupt)?;
         }
         sink.extend(&ids);
         if let Some(key) = key {

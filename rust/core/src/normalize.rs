@@ -206,7 +206,7 @@ fn only_characters(formed: impl Iterator<Item = (char, isize)>) -> String {
     formed.map(|(character, _)| character).collect()
 }
 
-fn form(text: &str, quick: &IsNormalized, collect: impl FnOnce() -> String) -> Cow<'_, str> {
+fn form<'t>(text: &'t str, quick: &IsNormalized, collect: impl FnOnce() -> String) -> Cow<'t, str> {
     if *quick == IsNormalized::Yes {
         return Cow::Borrowed(text);
     }

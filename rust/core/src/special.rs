@@ -203,8 +203,12 @@ pub struct Finders {
 
 impl Finders {
     fn of(tokens: &[&SpecialToken], normalizer: &Normalizer) -> Result<Self> {
-        let (normalized, raw): (Vec<&SpecialToken>, _) = tokens.iter().partition(|token| token.normalized);
-        Ok(Self { raw: Finder::of(&raw, &Normalizer::default())?, normalized: Finder::of(&normalized, normalizer)? })
+        let of = |wanted: bool, normalizer: &Normalizer| {
+            let tokens: Vec<&SpecialToken> =
+                tokens.iter().filter(|token| token.normalized == wanted).copied().collect();
+            Finder::of(&tokens, normalizer)
+        };
+        Ok(Self { raw: of(false, &Normalizer::default())?, normalized: of(true, normalizer)? })
     }
 }
 

@@ -22,7 +22,7 @@ use crate::threads;
 /// Bytes of text below which another thread costs more than it brings.
 const TEXT_PER_THREAD: usize = 128 << 10;
 
-/// SentencePiece's stand-in for a space, which begins a word.
+/// The stand-in for a space in `SentencePiece` models, which begins a word.
 const WORD: &str = "\u{2581}";
 
 /// What encoding does with special tokens.

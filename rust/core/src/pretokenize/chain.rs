@@ -132,9 +132,9 @@ impl Chain {
             };
             let stage = Stage { matcher, behavior, invert };
             if is_mapped {
-                mapped.push(stage)
+                mapped.push(stage);
             } else {
-                stages.push(stage)
+                stages.push(stage);
             }
             is_mapped |= matches!(split, Split::ByteLevel { .. });
         }
@@ -275,7 +275,7 @@ impl Stage {
     }
 }
 
-/// The splits of DeepSeek V3 and V4.
+/// The splits of `DeepSeek` V3 and V4.
 pub(crate) fn deepseek_v3() -> Vec<Split> {
     let words = concat!(
         r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|"##,

@@ -79,11 +79,11 @@ impl Pretokenizer {
     pub fn new(name_or_pattern: Option<&str>) -> Result<Self> {
         let kind = match name_or_pattern {
             None => Kind::Whole,
-            Some("deepseek-v3") => return Self::from_splits(chain::deepseek_v3()),
+            Some("deepseek-v3") => return Self::from_splits(&chain::deepseek_v3()),
             Some(text) if text.starts_with("[{\"type\":") => {
-                let splits = serde_json::from_str(text)
+                let splits: Vec<Split> = serde_json::from_str(text)
                     .map_err(|error| Error::Pattern { pattern: text.into(), reason: error.to_string() })?;
-                return Self::from_splits(splits);
+                return Self::from_splits(&splits);
             }
             Some(text) => match scheme::find(text) {
                 Some(scheme) => Kind::Scheme(scheme),
@@ -94,7 +94,7 @@ impl Pretokenizer {
     }
 
     /// Several splits in a row; those that come to a scheme or to one regular expression are that.
-    pub fn from_splits(splits: Vec<Split>) -> Result<Self> {
+    pub fn from_splits(splits: &[Split]) -> Result<Self> {
         let last = splits.len().saturating_sub(1);
         let cutting: Vec<&Split> = splits
             .iter()

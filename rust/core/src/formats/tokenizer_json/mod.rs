@@ -101,7 +101,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Tokenizer, Fault> {
     let specials: Vec<SpecialToken> = file.added_tokens.into_iter().map(Into::into).collect();
     let model = model::read(&file.model, &specials, byte_level)?;
     let template = pipeline::template(file.post_processor.as_ref())?;
-    let tokenizer = Tokenizer::new(Pretokenizer::from_splits(splits)?, model, specials, template)?;
+    let tokenizer = Tokenizer::new(Pretokenizer::from_splits(&splits)?, model, specials, template)?;
     let tokenizer = tokenizer.with_normalizer(normalizer, preparation)?;
     Ok(match decoder {
         Some(decoder) => tokenizer.with_decoder(decoder),
