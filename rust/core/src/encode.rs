@@ -112,18 +112,23 @@ fn encode_symbols(
             return Ok(());
         }
         ids.clear();
-        if let Some(id) = model.whole(text, start, end) {
-            ids.push(id);
-        } else {
-            model.symbols(&text[start..end], &mut ids);
-            merge_symbols_by_heap(model, &mut ids, interrupt)?;
-        }
+        encode_piece(model, &text[start..end], &mut ids, interrupt)?;
         sink.extend(&ids);
         if let Some(key) = key {
             cache.put(key, &ids);
         }
         Ok(())
     })
+}
+
+/// Appends the ids of one piece, of any model.
+pub(crate) fn encode_piece(model: &Model, piece: &[u8], ids: &mut Vec<u32>, interrupt: &Interrupt<'_>) -> Result<()> {
+    if let Some(id) = model.whole(piece, 0, piece.len()) {
+        ids.push(id);
+        return Ok(());
+    }
+    model.symbols(piece, ids);
+    merge_symbols_by_heap(model, ids, interrupt)
 }
 
 /// Merges a short piece: the smallest rank is found by a scan over all neighbours.

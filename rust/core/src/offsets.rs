@@ -31,6 +31,11 @@ pub struct Located {
 }
 
 impl Located {
+    /// The number of the next piece or special token.
+    fn next_word(&self) -> u32 {
+        self.words.iter().rev().find(|word| **word != NO_WORD).map_or(0, |word| word + 1)
+    }
+
     fn push(&mut self, id: u32, span: (usize, usize), word: u32) {
         self.ids.push(id);
         self.spans.push(span);
@@ -64,7 +69,10 @@ impl Tokenizer {
         interrupt: &Interrupt<'_>,
     ) -> Result<()> {
         self.specials().refuse(text, options.disallowed, options.allowed)?;
-        let finder = self.specials().finder(options.allowed)?;
+        if !self.is_plain() {
+            return self.locate_normalized(text, options, located, interrupt);
+        }
+        let finder = &self.specials().finders(options.allowed)?.raw;
         let enough = located.ids.len().saturating_add(enough);
         let (mut word, mut start) = (0, 0);
         while start < text.len() && located.ids.len() < enough {
@@ -119,6 +127,58 @@ impl Tokenizer {
             start = stop;
         }
         Ok(())
+    }
+
+    /// The same for a tokenizer that changes text before it cuts it, or whose tokens are not bytes: all of it at once,
+    /// with the place that each byte comes from.
+    fn locate_normalized(
+        &self,
+        text: &[u8],
+        options: &EncodeOptions<'_>,
+        located: &mut Located,
+        interrupt: &Interrupt<'_>,
+    ) -> Result<()> {
+        let finders = self.specials().finders(options.allowed)?;
+        let special = |located: &mut Located, id: u32, span: (usize, usize)| {
+            let word = located.next_word();
+            located.push(id, span, word);
+        };
+        finders.raw.split(
+            located,
+            text,
+            |located, start, end| {
+                let (normalized, places) = self.normalizer().normalize_aligned(&text[start..end], start == 0);
+                let back = |from: usize, to: usize| (start + places[from].0, start + places[to - 1].1);
+                finders.normalized.split(
+                    located,
+                    &normalized,
+                    |located, from, to| {
+                        let first = start == 0 && from == 0;
+                        let (prepared, inner) = self.preparation().normalize_aligned(&normalized[from..to], first);
+                        self.pretokenizer().split(&prepared, |piece_start, piece_end| {
+                            let piece = &prepared[piece_start..piece_end];
+                            let ids = self.encode_piece(piece, interrupt)?;
+                            let word = located.next_word();
+                            let mut at = piece_start;
+                            for (&id, len) in ids.iter().zip(self.model().lengths(piece, &ids)) {
+                                at = at.min(piece_end - 1);
+                                let len = len.clamp(1, piece_end - at);
+                                // What preparation puts in front comes from nowhere: it begins where its text begins.
+                                let (from_inner, to_inner) = (inner[at].0, inner[at + len - 1].1);
+                                let begin = places.get(from + from_inner).map_or(end, |place| start + place.0);
+                                let last = to_inner.checked_sub(1).and_then(|last| places.get(from + last));
+                                let end = last.map_or(begin, |place| start + place.1);
+                                located.push(id, (begin, end.max(begin)), word);
+                                at += len;
+                            }
+                            Ok(())
+                        })
+                    },
+                    |located, id, from, to| special(located, id, back(from, to)),
+                )
+            },
+            |located, id, from, to| special(located, id, (from, to)),
+        )
     }
 }
 
@@ -208,7 +268,7 @@ mod tests {
     fn a_template_spans_nothing() {
         let tokens: Vec<([u8; 1], u32)> = (0..=255u8).map(|byte| ([byte], u32::from(byte))).collect();
         let model = Model::from_ranks(&tokens).unwrap();
-        let bos = SpecialToken { content: "<s>".into(), id: 256, special: true };
+        let bos = SpecialToken::new("<s>", 256, true);
         let tokenizer =
             Tokenizer::new(Pretokenizer::new(None).unwrap(), model, vec![bos], (vec![256], vec![256])).unwrap();
         let options = EncodeOptions { add_special_tokens: true, ..EncodeOptions::default() };

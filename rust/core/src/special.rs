@@ -140,14 +140,15 @@ impl Finder {
         Some((found.start(), found.end(), self.ids[found.pattern().as_usize()].0))
     }
 
-    /// Calls `ordinary(start, end)` for what lies between occurrences and `special(id)` for each occurrence, in order.
+    /// Calls `ordinary(start, end)` for what lies between occurrences and `special(id, start, end)` for each occurrence,
+    /// in order.
     #[inline]
     pub fn split<C>(
         &self,
         context: &mut C,
         text: &[u8],
         ordinary: impl Fn(&mut C, usize, usize) -> Result<()>,
-        special: impl Fn(&mut C, u32),
+        special: impl Fn(&mut C, u32, usize, usize),
     ) -> Result<()> {
         let mut start = 0;
         for found in self.automaton.iter().flat_map(|automaton| automaton.find_iter(text)) {
@@ -176,7 +177,7 @@ impl Finder {
             if from > start {
                 ordinary(context, start, from)?;
             }
-            special(context, id);
+            special(context, id, from, to);
             start = to;
         }
         if start < text.len() { ordinary(context, start, text.len()) } else { Ok(()) }
@@ -250,6 +251,12 @@ impl SpecialTokens {
         };
         let (always, all) = (finders(|token| !token.special)?, finders(|_| true)?);
         Ok(Self { tokens, normalizer: normalizer.clone(), always, all })
+    }
+
+    /// Whether every token is found as it is spelled, and takes nothing else along.
+    #[must_use]
+    pub fn are_plain(&self) -> bool {
+        self.tokens.iter().all(|token| !(token.lstrip || token.rstrip || token.single_word || token.normalized))
     }
 
     /// The tokens by ascending id.
@@ -341,7 +348,7 @@ mod tests {
                     parts.push(text[start..end].into());
                     Ok(())
                 },
-                |parts, id| parts.push(id.to_string()),
+                |parts, id, _, _| parts.push(id.to_string()),
             )
             .unwrap();
         parts

@@ -101,8 +101,17 @@ impl Tokenizer {
             Some(joined) => pretokenizer.or_before(WORD, joined),
             None => pretokenizer,
         };
-        let tokenizer =
-            Self { name: None, normalizer, preparation, pretokenizer, model, specials, decoder: None, template, report: None };
+        let tokenizer = Self {
+            name: None,
+            normalizer,
+            preparation,
+            pretokenizer,
+            model,
+            specials,
+            decoder: None,
+            template,
+            report: None,
+        };
         for &id in tokenizer.template.0.iter().chain(&tokenizer.template.1) {
             if tokenizer.token_bytes(id).is_none() {
                 return Err(Error::TokenId { id: i128::from(id), position: 0, vocab_size: tokenizer.vocab_size() });
@@ -118,47 +127,30 @@ impl Tokenizer {
         self
     }
 
-    /// Only the ids below `n`: what training to `n` would have given.
-    pub fn with_vocab_size(&self, n: usize) -> Result<Self> {
-        let refuse = |reason: String| Err(Error::Training(format!("with_vocab_size({n}): {reason}")));
-        if n > self.vocab_size() {
-            return refuse(format!("the vocabulary has only {} ids; pass at most that", self.vocab_size()));
-        }
-        let kept = |id: u32| (id as usize) < n;
-        if let Some(token) = self.specials.tokens().iter().find(|token| !kept(token.id)) {
-            return refuse(format!(
-                "the special token {:?} has id {} and would be lost; pass a size above it",
-                token.content, token.id
-            ));
-        }
-        let needed = |byte: u8| self.model.byte_id(byte) != u32::MAX;
-        if let Some(byte) = (0..=255u8).find(|&byte| needed(byte) && !kept(self.model.byte_id(byte))) {
-            return refuse(format!(
-                "the single byte 0x{byte:02X} has id {} and must stay; pass a size above it",
-                self.model.byte_id(byte)
-            ));
-        }
-        let (mut tokens, mut silent) = (Vec::new(), Vec::new());
-        for (id, bytes) in (0..n as u32).filter_map(|id| Some((id, self.model.token(id)?))) {
-            if self.model.id(bytes) == Some(id) { tokens.push((bytes, id)) } else { silent.push((bytes.to_vec(), id)) }
-        }
-        let merges = self
-            .model
-            .merges()
-            .iter()
-            .filter(|merge| kept(merge.left) && kept(merge.right) && kept(merge.product))
-            .map(|merge| (merge.left, merge.right))
-            .collect();
-        let alphabet = self.model.alphabet().clone();
-        let model = Model::with_alphabet(alphabet, &tokens, &silent, merges, self.model.ignores_merges());
-        let model = model.map_err(Error::Internal)?;
-        let specials = self.specials.tokens().to_vec();
-        let smaller = Self::new(self.pretokenizer.clone(), model, specials, self.template.clone())?
-            .with_normalizer(self.normalizer.clone(), self.preparation.clone())?;
-        Ok(match &self.decoder {
-            Some((decoder, _)) => smaller.with_decoder(decoder.clone()),
-            None => smaller,
-        })
+    /// The same tokenizer with a normalizer, and with what is done to text between special tokens before it is cut.
+    pub fn with_normalizer(mut self, normalizer: Normalizer, preparation: Normalizer) -> Result<Self> {
+        self.specials = SpecialTokens::new(self.specials.tokens().to_vec(), &normalizer)?;
+        self.normalizer = normalizer;
+        self.preparation = preparation;
+        Ok(self)
+    }
+
+    /// The same tokenizer with tokens that become text in their own way.
+    #[must_use]
+    pub fn with_decoder(mut self, decoder: Decoder) -> Self {
+        let surfaces = decoder.surfaces(&self.model, &self.specials, self.vocab_size());
+        self.decoder = Some((decoder, surfaces));
+        self
+    }
+
+    /// Whether text is cut as it comes, and tokens are its bytes: no normalizer, no special token that takes more along
+    /// than its spelling.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.normalizer.is_empty()
+            && self.preparation.is_empty()
+            && self.model.starts_from_bytes()
+            && self.specials.are_plain()
     }
 
     /// Encodes a text into a sink.
@@ -184,10 +176,17 @@ impl Tokenizer {
                 }
                 self.encode_normalized(&text[start..end], start == 0, &finders, cache, *sink, interrupt)
             },
-            |(sink, _), id| sink.extend(&[id]),
+            |(sink, _), id, _, _| sink.extend(&[id]),
         )?;
         sink.extend(after);
         Ok(())
+    }
+
+    /// The ids of one piece.
+    pub(crate) fn encode_piece(&self, piece: &[u8], interrupt: &Interrupt<'_>) -> Result<Vec<u32>> {
+        let mut ids = Vec::new();
+        encode::encode_piece(&self.model, piece, &mut ids, interrupt)?;
+        Ok(ids)
     }
 
     /// Encodes a stretch between special tokens, by way of the normalizer. `first`: whether it begins the text.
@@ -208,7 +207,7 @@ impl Tokenizer {
                 let prepared = self.preparation.normalize(&text[start..end], first && start == 0);
                 encode::encode(&self.model, &self.pretokenizer, cache, &prepared, *sink, interrupt)
             },
-            |(sink, _), id| sink.extend(&[id]),
+            |(sink, _), id, _, _| sink.extend(&[id]),
         )
     }
 

@@ -94,6 +94,57 @@ impl Model {
         symbols.extend(unknown.filter(|_| waiting));
     }
 
+    /// How many bytes of a piece each of its ids stands for.
+    pub(crate) fn lengths(&self, piece: &[u8], ids: &[u32]) -> Vec<usize> {
+        let mut at = 0;
+        let mut lengths: Vec<usize> = ids
+            .iter()
+            .map(|&id| {
+                let rest = &piece[at..];
+                let token = self.token(id).unwrap_or_default();
+                let marked = token.len() - self.suffix_len(token);
+                let len = if self.byte_ids.contains(&id) && !rest.starts_with(token) {
+                    rest.len().min(1)
+                } else if marked > 0 && rest.starts_with(&token[..marked]) {
+                    marked
+                } else {
+                    self.unknown_len(rest)
+                };
+                at += len;
+                len
+            })
+            .collect();
+        // What comes to nothing belongs to the last one.
+        if let Some(last) = lengths.last_mut() {
+            *last += piece.len() - at;
+        }
+        lengths
+    }
+
+    /// How much of a token is the mark of the end of a word.
+    fn suffix_len(&self, token: &[u8]) -> usize {
+        match &self.alphabet {
+            Alphabet::MarkedBytes(suffix) if token.ends_with(suffix.as_bytes()) => suffix.len(),
+            _ => 0,
+        }
+    }
+
+    /// How many bytes at the beginning the unknown token stands for.
+    fn unknown_len(&self, text: &[u8]) -> usize {
+        let fuses = matches!(self.alphabet, Alphabet::Characters { fuse_unknown: true, .. });
+        let mut at = 0;
+        for chunk in text.utf8_chunks() {
+            let lengths = chunk.valid().chars().map(char::len_utf8).chain(chunk.invalid().iter().map(|_| 1));
+            for len in lengths {
+                if at > 0 && (!fuses || self.ids.get(text, at, at + len).is_some()) {
+                    return at;
+                }
+                at += len;
+            }
+        }
+        at
+    }
+
     /// Whether a piece consists of its bytes, so that [`Self::byte_id`] is all that is needed.
     #[inline]
     pub(crate) fn starts_from_bytes(&self) -> bool {

@@ -58,7 +58,7 @@ impl Tokenizer {
         let first = special_tokens.len() as u32;
         let tokens = options.byte_order.bytes().iter().zip(first..).map(|(&byte, id)| (vec![byte], id)).collect();
         let specials = special_tokens.into_iter().zip(0..);
-        let specials = specials.map(|(content, id)| SpecialToken { content, id, special: true }).collect();
+        let specials = specials.map(|(content, id)| SpecialToken::new(content, id, true)).collect();
         let earlier =
             Earlier { tokens, pairs: Vec::new(), symbols: (first..first + 256).collect(), ignore_merges: false };
         let options = TrainOptions { merges, base: Vec::new(), ..options.clone() };
@@ -95,12 +95,19 @@ impl Tokenizer {
                 corpus.pattern
             )));
         }
+        if !self.is_plain() {
+            return Err(Error::Training(
+                "base has a normalizer, or a vocabulary of characters; only byte-level tokenizers without a normalizer \
+                 are gone on with, because the words were counted as they stand"
+                    .into(),
+            ));
+        }
         let mut specials = self.specials.tokens().to_vec();
         let known = |specials: &[SpecialToken], text: &str| specials.iter().any(|token| token.content == text);
         for content in special::for_training(special_tokens)? {
             if !known(&specials, &content) {
                 let id = (self.vocab_size() + specials.len() - self.specials.tokens().len()) as u32;
-                specials.push(SpecialToken { content, id, special: true });
+                specials.push(SpecialToken::new(content, id, true));
             }
         }
         let least = self.vocab_size() + specials.len() - self.specials.tokens().len();
@@ -148,13 +155,17 @@ impl Tokenizer {
                 token.content, token.id
             ));
         }
-        if let Some(byte) = (0..=255u8).find(|&byte| !kept(self.model.byte_id(byte))) {
+        let needed = |byte: u8| self.model.byte_id(byte) != u32::MAX;
+        if let Some(byte) = (0..=255u8).find(|&byte| needed(byte) && !kept(self.model.byte_id(byte))) {
             return refuse(format!(
                 "the single byte 0x{byte:02X} has id {} and must stay; pass a size above it",
                 self.model.byte_id(byte)
             ));
         }
-        let tokens: Vec<(&[u8], u32)> = (0..n as u32).filter_map(|id| Some((self.model.token(id)?, id))).collect();
+        let (mut tokens, mut silent) = (Vec::new(), Vec::new());
+        for (id, bytes) in (0..n as u32).filter_map(|id| Some((id, self.model.token(id)?))) {
+            if self.model.id(bytes) == Some(id) { tokens.push((bytes, id)) } else { silent.push((bytes.to_vec(), id)) }
+        }
         let merges = self
             .model
             .merges()
@@ -162,8 +173,16 @@ impl Tokenizer {
             .filter(|merge| kept(merge.left) && kept(merge.right) && kept(merge.product))
             .map(|merge| (merge.left, merge.right))
             .collect();
-        let model = Model::from_merges(&tokens, merges, self.model.ignores_merges()).map_err(Error::Internal)?;
-        Self::new(self.pretokenizer.clone(), model, self.specials.tokens().to_vec(), self.template.clone())
+        let alphabet = self.model.alphabet().clone();
+        let model = Model::with_alphabet(alphabet, &tokens, &silent, merges, self.model.ignores_merges());
+        let model = model.map_err(Error::Internal)?;
+        let specials = self.specials.tokens().to_vec();
+        let smaller = Self::new(self.pretokenizer.clone(), model, specials, self.template.clone())?
+            .with_normalizer(self.normalizer.clone(), self.preparation.clone())?;
+        Ok(match &self.decoder {
+            Some((decoder, _)) => smaller.with_decoder(decoder.clone()),
+            None => smaller,
+        })
     }
 }
 

@@ -303,7 +303,7 @@ impl WordCounter {
                     }
                 }
             },
-            |_, _| (),
+            |_, _, _, _| (),
         )?;
         if let Some(spill) = &self.spill
             && worker.table.bytes() > spill.share / 2

@@ -10,6 +10,10 @@
 //! those of the very crate it uses (Unicode 9): newer ones compose and decompose 16 x 64 code points more, and so give
 //! models other ids than they were trained with.
 
+mod aligned;
+
+pub use aligned::Place;
+
 use std::borrow::Cow;
 
 use regex_automata::meta::Regex;
