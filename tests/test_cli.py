@@ -264,7 +264,7 @@ def test_empty_input() -> None:
 # -------------------------------------------------------------------------------------------- help
 
 
-@pytest.mark.parametrize("name", [None, "train", "count", "encode", "decode"])
+@pytest.mark.parametrize("name", [None, "train", "count", "encode", "decode", "info", "convert", "fetch"])
 def test_help_has_examples(name: str | None) -> None:
     result = invoke(*filter(None, [name]), "--help")
     assert result.exit_code == 0

@@ -17,7 +17,7 @@ import tiktoken_ext.openai_public as published
 
 import peers
 import tokfast
-from tokfast import _encodings, _load
+from tokfast import _encodings, _load, _places
 
 TEXT = "Hello world, 你好! It's 12345 o'clock.\n"
 
@@ -25,12 +25,18 @@ TEXT = "Hello world, 你好! It's 12345 o'clock.\n"
 @pytest.fixture
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine without any vocabulary file; returns the folder that stands for its disk."""
-    for variable in ("TOKFAST_CACHE_DIR", "TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"):
+    for variable in (
+        "TOKFAST_CACHE_DIR",
+        "TIKTOKEN_CACHE_DIR",
+        "DATA_GYM_CACHE_DIR",
+        "TOKFAST_OFFLINE",
+        "HF_HUB_OFFLINE",
+    ):
         monkeypatch.delenv(variable, raising=False)
     for variable in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(variable, str(tmp_path / "home"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
-    monkeypatch.setattr(_load, "_PACKAGES", {"tokfast_test_vocabularies": "data"})
+    monkeypatch.setattr(_places, "_PACKAGES", {"tokfast_test_vocabularies": "data"})
     (tmp_path / "site").mkdir()
     monkeypatch.syspath_prepend(tmp_path / "site")
     return tmp_path
@@ -105,10 +111,11 @@ def test_models_are_those_of_tiktoken() -> None:
     ],
 )
 def test_encoding_of_a_model(model: str, encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded: list[str] = []
-    monkeypatch.setattr(_load, "load", loaded.append)
+    loaded: list[tuple[str, bool]] = []
+    monkeypatch.setattr(_load, "load", lambda name, *, download: loaded.append((name, download)))
     _load.encoding_for_model(model)
-    assert loaded == [encoding]
+    _load.encoding_for_model(model, download=True)
+    assert loaded == [(encoding, False), (encoding, True)]
     assert tiktoken.model.encoding_name_for_model(model) == encoding
 
 

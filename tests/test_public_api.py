@@ -44,7 +44,17 @@ CONTRACT = {
 }
 TOKENIZER = {
     *("count", "count_batch", "decode", "decode_batch", "decode_bytes", "encode", "encode_batch"),
-    *("encode_to_numpy", "encode_with_offsets", "fingerprint", "from_bytes", "from_file", "merges", "name", "pattern"),
+    *(
+        "encode_to_numpy",
+        "encode_with_offsets",
+        "fingerprint",
+        "from_bytes",
+        "from_file",
+        "from_pretrained",
+        "merges",
+        "name",
+        "pattern",
+    ),
     *("save", "special_tokens", "split_by_tokens", "stream_decoder", "token_bytes", "token_id"),
     *("truncate", "vocab", "vocab_size", "with_vocab_size"),
 }

@@ -96,6 +96,43 @@ class Tokenizer:
         name: str | None = None,
     ) -> Tokenizer:
         """Read a tokenizer from bytes; parameters and errors are those of `from_file`."""
+    @staticmethod
+    def from_pretrained(
+        repo_or_dir: str | os.PathLike[str], *, download: bool = False, revision: str = "main"
+    ) -> Tokenizer:
+        """Read the tokenizer of a model on the Hugging Face Hub, or of a folder.
+
+        Parameters
+        ----------
+        repo_or_dir
+            A repository (``"org/name"``), or a folder that holds a ``tokenizer.json`` or another tokenizer file.
+        download
+            Whether a file that is not in the Hub's local cache is downloaded, by huggingface_hub (``pip install
+            'tokfast[hub]'``). ``TOKFAST_OFFLINE=1`` and ``HF_HUB_OFFLINE=1`` forbid it.
+        revision
+            A branch, a tag or a commit.
+
+        Raises
+        ------
+        UnknownEncodingError
+            The file is not in the cache and may not, or cannot, be downloaded; the message names the places searched.
+        TokenizerFileError
+            The file is damaged, or something in it is not supported.
+        OSError
+            The folder holds no tokenizer file, or it cannot be read.
+
+        Notes
+        -----
+        The cache is that of huggingface_hub (``$HF_HUB_CACHE``, ``$HF_HOME/hub``, ``~/.cache/huggingface/hub``), read
+        without it.
+
+        Examples
+        --------
+        >>> import tokfast
+        >>> tokfast.train(["low lower"], 260, pattern="gpt2").save("tokenizer.json")
+        >>> tokfast.Tokenizer.from_pretrained(".").vocab_size
+        260
+        """
     def save(self, path: str | os.PathLike[str], *, format: _Format | None = None, verify: bool = True) -> None:
         """Write the tokenizer to a file.
 

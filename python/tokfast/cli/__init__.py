@@ -1,4 +1,4 @@
-"""The command line: ``tokfast train``, ``count``, ``encode``, ``decode``.
+"""The command line: ``tokfast train``, ``count``, ``encode``, ``decode``, ``info``, ``convert``, ``fetch``.
 
 One file for each command, and `_shared` for what they have in common. Rules for all of them: results go to
 standard output and everything else to standard error; progress is shown only on a terminal; a bad input is
@@ -18,9 +18,12 @@ import click
 
 import tokfast
 from tokfast.cli._shared import say
+from tokfast.cli.convert import convert
 from tokfast.cli.count import count
 from tokfast.cli.decode import decode
 from tokfast.cli.encode import encode
+from tokfast.cli.fetch import fetch
+from tokfast.cli.info import info
 from tokfast.cli.train import train
 
 EPILOG = """
@@ -32,6 +35,12 @@ Examples:
   tokfast encode -t tok.json text.txt        text to ids
 
 "tokfast COMMAND --help" shows the options of a command.
+
+\b
+The shell completes commands with one of these in its start-up file:
+  eval "$(_TOKFAST_COMPLETE=bash_source tokfast)"         bash
+  eval "$(_TOKFAST_COMPLETE=zsh_source tokfast)"          zsh
+  _TOKFAST_COMPLETE=fish_source tokfast | source          fish
 """
 
 
@@ -41,7 +50,7 @@ def cli() -> None:
     """Train byte-level BPE tokenizers, and count, encode and decode with them."""
 
 
-for command in (train, count, encode, decode):
+for command in (train, count, encode, decode, info, convert, fetch):
     cli.add_command(command)
 
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use numpy::{IntoPyArray, PyArray1, ToPyArray};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyTuple};
 use tokfast::formats::{self, Format, ReadOptions};
 use tokfast::offsets::{Characters, Located, NO_WORD};
 use tokfast::{EncodeOptions, Tokenizer};
@@ -116,6 +116,21 @@ impl PyTokenizer {
         let (format, options) = (format_of(format)?, read_options(pattern, special_tokens)?);
         let inner = run(py, None, |_| formats::read_file(&path, format, &options))?;
         Ok(Self { inner: inner.with_name(name) })
+    }
+
+    /// Reads the tokenizer of a model on the Hugging Face Hub; the Hub's cache is the package's business.
+    #[staticmethod]
+    #[pyo3(signature = (repo_or_dir, *, download=false, revision="main"))]
+    fn from_pretrained<'py>(
+        py: Python<'py>,
+        repo_or_dir: &Bound<'py, PyAny>,
+        download: bool,
+        revision: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let options =
+            [("download", download.into_pyobject(py)?.as_any()), ("revision", revision.into_pyobject(py)?.as_any())]
+                .into_py_dict(py)?;
+        py.import("tokfast._hub")?.getattr("from_pretrained")?.call((repo_or_dir,), Some(&options))
     }
 
     /// Reads a tokenizer from bytes.
