@@ -6,13 +6,14 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import subprocess
+import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 import tokfast
-from tokfast import _tokfast
+from tokfast import _HOME_OF, _errors, _tokfast
 
 PACKAGE = Path(str(tokfast.__file__)).parent
 MODULES = sorted(
@@ -66,12 +67,42 @@ def test_all_holds_the_contract() -> None:
 
 def test_all_holds_what_is_there() -> None:
     assert len(tokfast.__all__) == len(set(tokfast.__all__))
-    public = {
-        name for name, value in vars(tokfast).items() if not name.startswith("_") and not isinstance(value, ModuleType)
+    errors = {name for name, value in vars(_errors).items() if inspect.isclass(value)}
+    assert errors | _HOME_OF.keys() == set(tokfast.__all__)
+    # What type checkers are told is what is imported on first use.
+    told = {
+        (str(node.module), alias.name)
+        for node in ast.walk(ast.parse(Path(str(tokfast.__file__)).read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("tokfast.")
+        for alias in node.names
     }
-    assert public | {"__version__"} == {
-        name for name in tokfast.__all__ if not isinstance(getattr(tokfast, name), ModuleType)
+    assert told == {
+        *(("tokfast._errors", name) for name in errors),
+        *((f"tokfast.{home}", name) for name, home in _HOME_OF.items()),
     }
+
+
+def test_names_and_modules_are_imported_on_first_use() -> None:
+    script = """
+import sys, tokfast
+assert not [name for name in sys.modules if name.startswith("tokfast.") and name != "tokfast._errors"]
+assert set(tokfast.__all__) <= set(dir(tokfast))
+assert tokfast.attention.softmax([0.0]).tolist() == [1.0]
+assert tokfast.embeddings and tokfast.positions
+assert "tokfast._tokfast" not in sys.modules, "the numpy half needs nothing compiled"
+assert tokfast.load is tokfast.load
+assert "tokfast._tokfast" in sys.modules
+try:
+    tokfast.lod
+except AttributeError as error:
+    assert str(error) == "module 'tokfast' has no attribute 'lod'"
+else:
+    raise SystemExit("tokfast.lod is there")
+from tokfast import *
+assert load and Tokenizer and TokfastError
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_tokenizer_has_the_methods_of_the_contract() -> None:
