@@ -60,10 +60,15 @@ class OnlineSoftmax:
         self._ones = np.ones((max_keys, 1), dtype=dtype)
         self._limits = np.finfo(dtype)
 
-    def start(self, n_rows: int, *, loop: Loop, sinks: Array | None) -> None:
-        """Forget the last block. ``sinks (n_rows, 1)`` are extra logits without a value."""
+    def start(self, n_rows: int, *, loop: Loop, sinks: Array | None, out: Array) -> None:
+        """Forget the last block. ``sinks (n_rows, 1)`` are extra logits without a value.
+
+        ``out`` is where `write` will put the result; where it can, the running sum is kept there already.
+        """
         self.peak, self.total, self._part = self._columns[:, :n_rows]
         self.attended, self._product = self._matrices[:, :n_rows]
+        if out.dtype == self._limits.dtype and out.flags.c_contiguous:
+            self.attended = out.reshape(n_rows, out.shape[-1])
         self.is_bounded, self.slack = loop is Loop.BOUNDED, 0.0 if loop is Loop.EXACT_PEAK else BOUND
         self.is_empty, self.is_shifted = True, False
         if not self.is_bounded:
@@ -130,8 +135,9 @@ def which_loop(queries: Array, keys: Array, values: Array, scale: float, softcap
     """
     if not queries.size or not keys.size or not values.size:
         return Loop.EXACT_PEAK
-    largest_value = max(float(values.max()), -float(values.min()))
-    if not 1.0 / VALUE_LIMIT < largest_value < VALUE_LIMIT:  # also false for NaN
+    values = values.astype(np.result_type(values.dtype, np.float32), copy=False)
+    size = math.sqrt(float(np.einsum("ij,ij->", values, values)))  # at least the largest value, in one pass
+    if not 1.0 / VALUE_LIMIT < size < VALUE_LIMIT:  # also false for NaN
         return Loop.EXACT_PEAK
     limit = abs(scale) * _longest(queries) * _longest(keys)
     if not math.isfinite(limit):
