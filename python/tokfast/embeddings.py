@@ -94,6 +94,8 @@ def one_hot(ids: npt.ArrayLike, n: int, dtype: npt.DTypeLike = np.float32) -> Ar
     ------
     TypeError, TokenIdRangeError
         As in `embed`.
+    ValueError
+        If ``n`` is negative.
 
     Examples
     --------
@@ -101,6 +103,8 @@ def one_hot(ids: npt.ArrayLike, n: int, dtype: npt.DTypeLike = np.float32) -> Ar
     array([[0., 0., 1.],
            [1., 0., 0.]], dtype=float32)
     """
+    if n < 0:
+        raise ValueError(f"n is {n}; give the number of tokens in the vocabulary")
     checked = _checked_ids(ids, n)
     rows = np.zeros((*checked.shape, n), dtype=dtype)
     np.put_along_axis(rows, checked[..., None].astype(np.int64), 1, axis=-1)

@@ -6,6 +6,7 @@ import builtins
 import json
 from typing import TYPE_CHECKING, Any
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -94,6 +95,7 @@ def test_rotation_enters_the_layer() -> None:
         ({"w_v": np.zeros((32, 15))}, "w_v has 15 columns, not divisible into 2 heads"),
         ({"w_o": np.zeros((30, 32))}, "w_o has 30 rows; the concatenated heads have 32 features"),
         ({"w_q": np.zeros(32)}, r"w_q has shape \(32,\); expected \(inputs, outputs\)"),
+        ({"rope": RotaryEmbedding(6)}, "rope is for heads of 6 features, these have 8"),
         ({"b_k": np.zeros(3)}, r"b_k has shape \(3,\); expected \(16,\)"),
     ],
 )
@@ -102,6 +104,24 @@ def test_layer_errors(change: dict[str, Any], message: str) -> None:
     fields = {name: getattr(good, name) for name in ("w_q", "w_k", "w_v", "w_o", "n_heads", "n_kv_heads")}
     with pytest.raises(ValueError, match=message):
         MultiHeadAttention(**(fields | change))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_half_precision_layers_compute_in_float32(dtype: Any) -> None:
+    weights = {name: getattr(layer(), name).astype(dtype) for name in ("w_q", "w_k", "w_v", "w_o")}
+    half = MultiHeadAttention(**weights, n_heads=4, n_kv_heads=2)
+    exact = MultiHeadAttention(**{name: w.astype(np.float64) for name, w in weights.items()}, n_heads=4, n_kv_heads=2)
+    x = normal(2, 9, 32).astype(dtype)
+    got = half(x, is_causal=True)
+    assert got.dtype == dtype
+    limit = {"float16": 4e-3, "bfloat16": 4e-2}[np.dtype(dtype).name]
+    assert np.abs(got.astype(np.float64) - exact(x.astype(np.float64), is_causal=True)).max() < limit
+
+
+def test_context_with_an_offset() -> None:
+    attention, x, context = layer(), normal(3, 32), normal(9, 32, seed=5)
+    got = attention(x, context, is_causal=True, q_offset=4)
+    np.testing.assert_allclose(got[0], attention(x, context[:5])[0], atol=1e-6)
 
 
 def test_call_errors() -> None:
@@ -194,10 +214,13 @@ def test_cache_errors() -> None:
         (lambda: KVCache(0, 1, 1, max_len=1), "n_layers=0"),
         (lambda: KVCache(1, 2, 4, 8).append(0, normal(2, 1, 5), normal(2, 1, 4)), r"k has shape \(2, 1, 5\)"),
         (lambda: KVCache(1, 2, 4, 8).append(0, normal(2, 1, 4), normal(2, 2, 4)), r"v has shape \(2, 2, 4\)"),
+        (lambda: attention_map(np.zeros((1, 0, 0))), "there is nothing to draw"),
         (lambda: KVCache(1, 2, 4, 8).truncate(1), "n_tokens is 1; 0 tokens are cached"),
     ):
         with pytest.raises(ValueError, match=message):
             call()
+    with pytest.raises(IndexError, match=r"layer is 2; the cache has layers 0\.\.1"):
+        KVCache(2, 1, 1, max_len=4).append(2, normal(1, 1, 1), normal(1, 1, 1))
     ring = KVCache(1, 1, 1, window=4)
     ring.append(0, normal(1, 6, 1), normal(1, 6, 1))
     with pytest.raises(ValueError, match="can only be emptied"):

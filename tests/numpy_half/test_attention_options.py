@@ -209,6 +209,32 @@ def test_dtypes(dtype: Any, path: Any) -> None:
     assert error.max() < limit
 
 
+def test_mixed_and_wide_dtypes() -> None:
+    q, k, v = inputs()
+    half, brain = q.astype(np.float16), k.astype(ml_dtypes.bfloat16)
+    assert scaled_dot_product_attention(half, brain, v.astype(np.float16)).dtype == np.float32
+    assert scaled_dot_product_attention(half, k, v).dtype == np.float32
+    wide = scaled_dot_product_attention(q.astype(np.longdouble), k, v)
+    assert wide.dtype == np.longdouble
+    np.testing.assert_allclose(wide.astype(np.float64), attend(q, k, v)[0], rtol=0, atol=1e-14)
+
+
+def test_an_error_in_a_thread_stops_the_others() -> None:
+    done = []
+
+    def start() -> Any:
+        def work(job: int) -> None:
+            done.append(job)
+            if job == 99:
+                raise KeyboardInterrupt
+
+        return work
+
+    with pytest.raises(KeyboardInterrupt):
+        _threads.run_jobs(range(100_000), start, threads=2)
+    assert len(done) < 100_000
+
+
 @pytest.mark.parametrize("path", PATHS, ids=str)
 def test_garbage_behind_the_length_is_never_read(path: Any) -> None:
     q, k, v = inputs()
@@ -265,6 +291,14 @@ def test_out_receives_the_result() -> None:
     out = np.empty((2, 4, 9, 6), dtype=np.float32)
     assert scaled_dot_product_attention(q, k, v, out=out) is out
     assert np.array_equal(out, scaled_dot_product_attention(q, k, v))
+    for path in PATHS:
+        expected = scaled_dot_product_attention(q, k, v, block_size=path)  # type: ignore[arg-type]
+        for strided in (
+            np.empty((2, 4, 6, 9), np.float32).swapaxes(-1, -2),
+            np.empty((2, 9, 4, 6), np.float32).swapaxes(1, 2),
+        ):
+            scaled_dot_product_attention(q, k, v, out=strided, block_size=path)  # type: ignore[arg-type]
+            assert np.array_equal(strided, expected)
 
 
 def test_inputs_are_not_changed() -> None:
@@ -414,6 +448,10 @@ def test_softmax() -> None:
     assert softmax(x.astype(np.float16)).dtype == np.float16
     assert softmax([1, 1]).tolist() == [0.5, 0.5]
     assert softmax(np.zeros((2, 0))).shape == (2, 0)
+    with pytest.raises(TypeError, match="x has dtype complex128; softmax needs real numbers"):
+        softmax([1j])
+    with pytest.raises(ValueError, match="x is a single number"):
+        softmax(3.0)
     with pytest.raises(ValueError, match=r"out has shape \(3,\), but the result has shape \(5, 7\)"):
         softmax(x, out=np.empty(3))
 
@@ -450,6 +488,11 @@ BAD_CALLS: list[tuple[type[Exception], str, tuple[Any, ...], dict[str, Any]]] = 
     (ValueError, r"q_offset of shape \(3,\)", (Q, K, V), {"is_causal": True, "q_offset": [1, 2, 3]}),
     (ValueError, r"kv_lens is \[3, 15\]; each length must lie in 0..14", (Q, K, V), {"kv_lens": [3, 15]}),
     (ValueError, r"window is \(-2, 0\)", (Q, K, V), {"window": (-2, 0), "q_offset": 0}),
+    (ValueError, r"window is 3; give \(left, right\)", (Q, K, V), {"window": 3, "q_offset": 0}),
+    (ValueError, r"window is \(1.5, 0\)", (Q, K, V), {"window": (1.5, 0), "q_offset": 0}),
+    (ValueError, r"becomes mask\[:, None, None, :\]", (Q, K, V), {"mask": np.ones((2, 14), dtype=bool)}),
+    (TypeError, "out is a list", (Q, K, V), {"out": [0.0]}),
+    (TypeError, "cannot be interpreted as an integer", (Q, K, V), {"threads": 1.5}),
     (ValueError, "softcap is -1", (Q, K, V), {"softcap": -1.0}),
     (ValueError, r"sinks has shape \(3,\); expected \(4,\)", (Q, K, V), {"sinks": [1.0, 2.0, 3.0]}),
     (ValueError, "return_weights is 'probabilities'", (Q, K, V), {"return_weights": "probabilities"}),

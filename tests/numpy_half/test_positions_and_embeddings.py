@@ -77,6 +77,8 @@ def test_ids_outside_the_vocabulary_are_refused_by_name(bad: int) -> None:
 def test_embedding_argument_errors() -> None:
     with pytest.raises(TypeError, match="ids have dtype float64"):
         embed([0.5], normal(10, 2))
+    with pytest.raises(ValueError, match="n is -1"):
+        one_hot([0], -1)
     with pytest.raises(TypeError, match="ids have dtype float64"):
         embed(np.zeros(0), normal(10, 2))
     with pytest.raises(ValueError, match=r"E has shape \(10,\)"):
@@ -187,8 +189,9 @@ def test_onnx_rotary_embedding(case: Case) -> None:
     assert np.array_equal(got, case.outputs[0])
 
 
-def test_there_are_8_rotary_cases() -> None:
-    assert len(node_cases("RotaryEmbedding")) == 8
+def test_the_suite_has_all_its_cases() -> None:
+    counts = {operator: len(node_cases(operator)) for operator in ("RotaryEmbedding", "Softmax", "TensorScatter")}
+    assert counts == {"RotaryEmbedding": 8, "Softmax": 7, "TensorScatter": 3}
 
 
 @pytest.mark.parametrize(
@@ -256,6 +259,7 @@ def test_frequencies_equal_published_tables(name: str, scaling: dict[str, Any], 
             },
             "short_factor has 1 entries; expected 4",
         ),
+        (8, {"theta": -1.0}, "theta is -1.0; it must exceed 1"),
         (8, {"theta": 5.0, "scaling": {"rope_theta": 6.0}}, "theta is 5.0, but scaling says rope_theta 6.0"),
     ],
 )
@@ -356,6 +360,8 @@ def test_rotary_errors() -> None:
         (lambda: RotaryEmbedding(8, layout="x"), ValueError, "layout is 'x'"),  # type: ignore[arg-type]
         (lambda: RotaryEmbedding(8, rotary_dim=4, partial_rotary_factor=0.5), ValueError, "give one"),
         (lambda: RotaryEmbedding(8, rotary_dim=10), ValueError, "rotary_dim is 10"),
+        (lambda: RotaryEmbedding(8, scaling="yarn"), TypeError, "scaling is 'yarn'; give rope_parameters"),  # type: ignore[arg-type]
+        (lambda: interleave_weights(normal(4, 8), 0), ValueError, "n_heads is 0"),
         (lambda: interleave_weights(normal(4, 9), 2), ValueError, "9 columns do not make 2 heads"),
     ):
         with pytest.raises(error, match=message):

@@ -131,14 +131,14 @@ def check(
     visible = band(is_causal=is_causal, window=window)
     if scale is None:
         scale = 1.0 / math.sqrt(head_dim) if head_dim else 1.0
-    if softcap is not None and not 0.0 <= softcap < math.inf:
+    if softcap is not None and not 0.0 <= float(softcap) < math.inf:
         raise ValueError(f"softcap is {softcap}; give a positive number, or None or 0 for no cap")
     return Problem(
         q=q,
         k=k,
         v=v,
         lead=lead,
-        scale=dtype.type(scale),
+        scale=dtype.type(float(scale)),
         softcap=softcap or None,
         mask=None if mask is None else _checked_mask(mask, (*lead, n_heads, n_queries, n_keys)),
         band=visible,
@@ -151,11 +151,21 @@ def check(
 
 
 def compute_dtype(*arrays: Array) -> np.dtype[Any]:
-    """float64 if any input is float64, otherwise float32 (also for float16 and bfloat16)."""
+    """float64 if any input is float64 or wider, otherwise float32 (also for float16 and bfloat16)."""
     for name, array in zip("qkv", arrays, strict=False):
         if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
             raise TypeError(f"{name} has dtype {array.dtype}; attention needs a floating dtype, so convert it first")
-    return np.dtype(np.float64 if any(array.dtype == np.float64 for array in arrays) else np.float32)
+    return np.dtype(np.float64 if any(array.dtype.itemsize > 4 for array in arrays) else np.float32)
+
+
+def storage_dtype(*arrays: Array) -> np.dtype[Any]:
+    """Choose the dtype of the result: that of the inputs, or the one that numpy promotes them to."""
+    if all(array.dtype == arrays[0].dtype for array in arrays):
+        return arrays[0].dtype
+    try:
+        return np.result_type(*arrays)
+    except TypeError:  # float16 and bfloat16 have no common dtype of their own
+        return np.dtype(np.float32)
 
 
 def check_shapes(q: Array, k: Array, v: Array) -> None:
@@ -183,7 +193,10 @@ def _checked_mask(mask: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
     try:
         return np.broadcast_to(mask, shape)
     except ValueError:
-        raise ValueError(f"mask of shape {mask.shape} does not broadcast to (..., Hq, Nq, Nk) = {shape}") from None
+        raise ValueError(
+            f"mask of shape {mask.shape} does not broadcast to (..., Hq, Nq, Nk) = {shape}; "
+            "a padding mask (B, Nk) becomes mask[:, None, None, :]"
+        ) from None
 
 
 def _offsets(

@@ -8,6 +8,7 @@ from the first, so without it nothing is said about it.
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 
 
@@ -87,7 +88,7 @@ def context_budget(tokens: int, advertised: int, usable: int | None = None) -> C
     >>> context_budget(60_000, 128_000).fits_usable is None
     True
     """
-    if tokens < 0 or advertised < 1 or (usable is not None and usable < 1):
+    if operator.index(tokens) < 0 or advertised < 1 or (usable is not None and usable < 1):
         raise ValueError(f"tokens={tokens}, advertised={advertised}, usable={usable}: counts must be positive")
     if usable is not None and usable > advertised:
         raise ValueError(f"usable is {usable}, more than the {advertised} advertised; the software stops there")

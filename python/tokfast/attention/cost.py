@@ -16,6 +16,7 @@ Nothing here is measured: these are counts. Real time depends on the kernel (see
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -273,7 +274,7 @@ def attention_cost(
     [18, 73, 294]
     """
     shape = _resolve(model)
-    if n_tokens < 0 or batch < 1:
+    if operator.index(n_tokens) < 0 or operator.index(batch) < 1:
         raise ValueError(f"n_tokens is {n_tokens} and batch is {batch}; give at least 0 and 1")
     heads, kv_heads, size = shape.n_heads, shape.kv_heads, shape.features
     width = 2 * heads * size + 2 * kv_heads * size

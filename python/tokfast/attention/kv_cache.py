@@ -112,6 +112,8 @@ class KVCache:
 
     def position(self, layer: int) -> int:
         """Position of the next token of one layer; layers differ in the middle of a step."""
+        if not 0 <= layer < self.n_layers:
+            raise IndexError(f"layer is {layer}; the cache has layers 0..{self.n_layers - 1}")
         return self._seen[layer]
 
     def append(self, layer: int, k: npt.ArrayLike, v: npt.ArrayLike) -> tuple[Array, Array]:
@@ -136,8 +138,11 @@ class KVCache:
         ------
         CapacityError
             If ``max_len`` would be passed. Nothing is stored then.
+        IndexError, ValueError
+            If there is no such layer, or the shapes are not those of the cache.
         """
         k, v = np.asarray(k), np.asarray(v)
+        seen = self.position(layer)
         keys, values = self._keys[layer], self._values[layer]
         for name, new, store in (("k", k, keys), ("v", v, values)):
             expected = (*store.shape[:-2], k.shape[-2] if k.ndim >= 2 else 0, store.shape[-1])
@@ -145,7 +150,7 @@ class KVCache:
                 raise ValueError(
                     f"{name} has shape {new.shape}; expected ([batch,] heads, tokens, features) = {expected}"
                 )
-        seen, n_new = self._seen[layer], k.shape[-2]
+        n_new = k.shape[-2]
         if self.max_len is not None and seen + n_new > self.max_len:
             raise CapacityError(f"{seen} tokens are cached and {n_new} more came, but max_len is {self.max_len}")
         if self.window is None:

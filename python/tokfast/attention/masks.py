@@ -126,9 +126,10 @@ def band(*, is_causal: bool, window: tuple[int, int] | None) -> Band:
     left: int | None = None
     right: int | None = None
     if window is not None:
-        if len(window) != 2 or any(side < -1 for side in window):
+        sides = np.asarray(window)
+        if sides.shape != (2,) or sides.dtype.kind not in "iu" or sides.min() < -1:
             raise ValueError(f"window is {window!r}; give (left, right), each a number of keys or -1 for unbounded")
-        left, right = (None if side == -1 else int(side) for side in window)
+        left, right = (None if side == -1 else side for side in sides.tolist())
     if is_causal:
         right = 0
     return Band(left, right)

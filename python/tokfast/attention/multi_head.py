@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from tokfast.attention._arguments import compute_dtype, storage_dtype
 from tokfast.attention.scaled_dot_product import scaled_dot_product_attention
 
 if TYPE_CHECKING:
@@ -113,9 +114,14 @@ class MultiHeadAttention:
         head_dim, key_dim = self.w_q.shape[1] // heads, self.w_k.shape[1] // kv_heads
         if head_dim != key_dim:
             raise ValueError(f"queries have {head_dim} features per head and keys {key_dim}; they must agree")
+        if self.rope is not None and self.rope.head_dim != head_dim:
+            raise ValueError(f"rope is for heads of {self.rope.head_dim} features, these have {head_dim}")
         attended = heads * (self.w_v.shape[1] // kv_heads)
         if self.w_o.shape[0] != attended:
             raise ValueError(f"w_o has {self.w_o.shape[0]} rows; the concatenated heads have {attended} features")
+        self._check_biases()
+
+    def _check_biases(self) -> None:
         for weight, bias in (("w_q", "b_q"), ("w_k", "b_k"), ("w_v", "b_v"), ("w_o", "b_o")):
             expected, value = getattr(self, weight).shape[1:], getattr(self, bias)
             if value is not None and value.shape != expected:
@@ -164,6 +170,7 @@ class MultiHeadAttention:
         *,
         mask: npt.ArrayLike | None = None,
         is_causal: bool = False,
+        q_offset: npt.ArrayLike | None = None,
         window: tuple[int, int] | None = None,
         kv_lens: npt.ArrayLike | None = None,
         softcap: float | None = None,
@@ -186,8 +193,9 @@ class MultiHeadAttention:
         cache : KVCache, optional
             Append this step's keys and values at ``layer`` and attend to all of them. Positions, for the
             rotation and the causal rule, continue from the cache. A windowed cache implies its window.
-        mask, is_causal, window, kv_lens, softcap, sinks, alibi_slopes, return_weights, block_size, threads
-            As in `scaled_dot_product_attention`. The mask is ``(..., n_heads, N, keys)``.
+        mask, is_causal, q_offset, window, kv_lens, softcap, sinks, alibi_slopes, return_weights, block_size, threads
+            As in `scaled_dot_product_attention`. The mask is ``(..., n_heads, N, keys)``. With a cache, the
+            ``q_offset`` is known and not needed.
         layer : int, default 0
             Layer of the cache.
 
@@ -202,6 +210,8 @@ class MultiHeadAttention:
             If shapes do not fit, or ``context`` comes together with ``rope`` or ``cache``.
         """
         x = np.asarray(x)
+        if x.dtype.kind in "iu":
+            x = x.astype(self.w_q.dtype)
         source = x if context is None else np.asarray(context)
         if context is not None and (self.rope is not None or cache is not None):
             raise ValueError("context has positions of its own; rope and cache are for self-attention")
@@ -214,8 +224,8 @@ class MultiHeadAttention:
         v = split_heads(_project(source, self.w_v, self.b_v), n_kv_heads)
         position = 0 if cache is None else cache.position(layer)
         if self.rope is not None:
-            q, k = self.rope.apply(q, offset=position), self.rope.apply(k, offset=position)
-        q_offset = None
+            angles = self.rope.cos_sin(x.shape[-2], offset=position)
+            q, k = self.rope.rotate(q, *angles), self.rope.rotate(k, *angles)
         if cache is not None:
             k, v = cache.append(layer, k, v)
             q_offset = k.shape[-2] - q.shape[-2]
@@ -245,7 +255,9 @@ class MultiHeadAttention:
 
 
 def _project(x: Array, weight: Array, bias: Array | None) -> Array:
-    projected: Array = x @ weight
+    """``x @ weight + bias`` in float32 at least, in the dtype of the two."""
+    dtype, inside = storage_dtype(x, weight), compute_dtype(x, weight)
+    projected: Array = x.astype(inside, copy=False) @ weight.astype(inside, copy=False)
     if bias is not None:
-        projected += bias
-    return projected
+        projected += bias.astype(inside, copy=False)
+    return projected.astype(dtype, copy=False)

@@ -115,6 +115,8 @@ def attention_map(
     if w.ndim != 3:
         raise ValueError(f"weights have shape {w.shape}; expected (H, Nq, Nk) or (Nq, Nk), so select one batch row")
     n_heads, n_queries, n_keys = w.shape
+    if w.size == 0:
+        raise ValueError(f"weights have shape {w.shape}; there is nothing to draw")
     if max(n_queries, n_keys) > max_tokens:
         raise ValueError(
             f"the map is {n_queries} x {n_keys}, more than max_tokens={max_tokens}; "

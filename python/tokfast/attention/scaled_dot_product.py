@@ -8,12 +8,13 @@ dtype.
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from tokfast.attention._arguments import SHAPES, Problem, check
+from tokfast.attention._arguments import SHAPES, Problem, check, storage_dtype
 from tokfast.attention._blocks import attend_blocks
 from tokfast.attention._dense import attend_dense
 from tokfast.attention._threads import default_threads
@@ -178,7 +179,7 @@ def scaled_dot_product_attention(
         sinks=sinks,
         alibi_slopes=alibi_slopes,
     )
-    dtype = q.dtype if q.dtype == k.dtype == v.dtype else np.result_type(q, k, v)
+    dtype = storage_dtype(q, k, v)
     shape = (*problem.q.shape[:-1], v.shape[-1])
     if out is None:
         out = np.empty(shape, dtype=dtype)
@@ -199,7 +200,7 @@ def _dispatch(
     threads: int | None,
 ) -> None:
     n_scores = math.prod(problem.score_shape)
-    if threads is not None and threads < 1:
+    if threads is not None and operator.index(threads) < 1:
         raise ValueError(f"threads is {threads}; give at least 1, or None to choose by size")
     if block_size == "dense" or (block_size is None and n_scores <= DENSE_SCORES and not problem.is_ragged):
         attend_dense(problem, out, stage, stage_out)
@@ -218,11 +219,11 @@ def _tile(block_size: BlockSize, n_keys: int) -> tuple[int, int] | None:
     if block_size is None:
         return None
     tile = block_size if isinstance(block_size, tuple) else (block_size, max(n_keys, 1))
-    if len(tile) != 2 or not all(isinstance(size, int) and size >= 1 for size in tile):
+    if len(tile) != 2 or not all(isinstance(size, (int, np.integer)) and size >= 1 for size in tile):
         raise ValueError(
             f'block_size is {block_size!r}; give a number of query rows, (query rows, keys), "dense" or None'
         )
-    return tile  # type: ignore[return-value]
+    return int(tile[0]), int(tile[1])
 
 
 def _stage(return_weights: bool | Stage) -> Stage | None:
@@ -242,6 +243,8 @@ def _stage_array(problem: Problem, stage: Stage | None, dtype: np.dtype[Any]) ->
 
 
 def _check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: tuple[Array, ...]) -> None:
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out is a {type(out).__name__}; give an ndarray of shape {shape} and dtype {dtype}")
     if out.shape != shape or out.dtype != dtype:
         raise ValueError(
             f"out has shape {out.shape} and dtype {out.dtype}; the output for {SHAPES} has {shape} and {dtype}"

@@ -44,6 +44,17 @@ def softmax(x: npt.ArrayLike, axis: int = -1, *, where: npt.ArrayLike | None = N
         Same shape as ``x`` and, for floating input, the same dtype. A row with nothing to attend is all
         zeros.
 
+    Raises
+    ------
+    TypeError
+        If ``x`` does not hold real numbers.
+    ValueError
+        If ``x`` has no axis, or ``out`` another shape than the result.
+
+    References
+    ----------
+    Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs".
+
     Examples
     --------
     >>> softmax([0.0, 0.0, -np.inf])
@@ -54,6 +65,10 @@ def softmax(x: npt.ArrayLike, axis: int = -1, *, where: npt.ArrayLike | None = N
     array([0., 0.])
     """
     scores = np.asarray(x)
+    if scores.dtype.kind not in "biuf" and scores.dtype.name != "bfloat16":
+        raise TypeError(f"x has dtype {scores.dtype}; softmax needs real numbers")
+    if scores.ndim == 0:
+        raise ValueError("x is a single number; softmax needs an axis that sums to 1")
     result_dtype = np.dtype(np.float64) if scores.dtype.kind in "biu" else scores.dtype
     compute_dtype = np.result_type(result_dtype, np.float32)
     if where is None:

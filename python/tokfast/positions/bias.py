@@ -14,6 +14,7 @@ as in the released code.
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def alibi_slopes(n_heads: int) -> npt.NDArray[np.float64]:
     >>> alibi_slopes(3)
     array([0.0625    , 0.00390625, 0.25      ])
     """
-    if n_heads < 1:
+    if operator.index(n_heads) < 1:
         raise ValueError(f"n_heads is {n_heads}; there is a slope per head, so give at least 1")
     power = 1 << (n_heads - 1).bit_length()
     slopes = 2.0 ** (-8.0 * np.arange(1, power + 1) / power)

@@ -86,6 +86,8 @@ def rope_frequencies(
     if theta is not None and parameters.get("rope_theta", theta) != theta:
         raise ValueError(f"theta is {theta}, but scaling says rope_theta {parameters['rope_theta']}; give one of them")
     parameters["rope_theta"] = float(parameters.get("rope_theta", 10000.0) if theta is None else theta)
+    if not parameters["rope_theta"] > 1:
+        raise ValueError(f"theta is {parameters['rope_theta']}; it must exceed 1, so that later pairs turn more slowly")
     parameters["max_position_embeddings"] = max_position_embeddings or parameters.get("max_position_embeddings")
     if name != "proportional":
         dim = int(dim * parameters.get("partial_rotary_factor", 1.0))

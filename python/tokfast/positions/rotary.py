@@ -145,12 +145,19 @@ def interleave_weights(weights: npt.ArrayLike, n_heads: int, rotary_dim: int | N
     ndarray
         Same shape; columns ``i`` and ``i + R/2`` of every head have become ``2i`` and ``2i + 1``.
 
+    Raises
+    ------
+    ValueError
+        If the columns do not divide into heads, or the rotated size is odd.
+
     Examples
     --------
     >>> interleave_weights([0, 1, 2, 3], n_heads=1)
     array([0, 2, 1, 3])
     """
     array = np.asarray(weights)
+    if n_heads < 1 or array.ndim < 1:
+        raise ValueError(f"weights have shape {array.shape} and n_heads is {n_heads}; give columns and at least 1 head")
     head_dim, rest = divmod(array.shape[-1], n_heads)
     size = head_dim if rotary_dim is None else rotary_dim
     if rest or size % 2 or not 0 <= size <= head_dim:
@@ -216,6 +223,10 @@ class RotaryEmbedding:
 
     def frequencies(self, seq_len: int | None = None) -> tuple[npt.NDArray[np.float64], float]:
         """``(inv_freq, attention_factor)`` of `rope_frequencies` for these settings."""
+        if isinstance(self.scaling, str):
+            raise TypeError(
+                f'scaling is {self.scaling!r}; give rope_parameters, {{"rope_type": {self.scaling!r}, ...}}'
+            )
         scaling = dict(self.scaling or {})
         dim = self.head_dim
         if self.partial_rotary_factor is not None:
@@ -265,5 +276,8 @@ class RotaryEmbedding:
             raise ValueError(
                 f"x has shape {x.shape}; expected (..., N, {self.head_dim}), the head size of this embedding"
             )
-        cos, sin = self.cos_sin(x.shape[-2] if positions is None else positions, offset, seq_len=seq_len)
+        return self.rotate(x, *self.cos_sin(x.shape[-2] if positions is None else positions, offset, seq_len=seq_len))
+
+    def rotate(self, x: npt.ArrayLike, cos: Array, sin: Array) -> Array:
+        """`apply_rotary` in this layout, with tables of `cos_sin` that serve queries and keys alike."""
         return apply_rotary(x, cos, sin, interleaved=self.layout == "interleaved", rotary_dim=2 * cos.shape[-1])
