@@ -366,6 +366,9 @@ def test_map_has_a_panel_per_head_with_tokens_and_caption(tmp_path: Path) -> Non
     assert len(panels[0].texts) == 10, "one number per visible cell"
     assert CAPTION in [text.get_text() for text in figure.texts]
     figure.savefig(tmp_path / "map.png")
+    for axes in panels:
+        box: Any = axes.get_tightbbox()
+        assert 0 <= box.y0 < box.y1 <= figure.bbox.height, "titles and labels lie inside the figure"
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -412,3 +415,5 @@ def test_map_errors(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_entropy() -> None:
     got = attention_entropy(np.array([[1.0, 0, 0, 0], [0.25] * 4, [0.5, 0.5, 0, 0], [0, 0, 0, 0]]))
     np.testing.assert_allclose(got, [0, 2, 1, np.nan])
+    with pytest.raises(ValueError, match="are not rows of weights"):
+        attention_entropy([1.5, -0.5])

@@ -35,8 +35,12 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     session: dict[str, Any] = {}
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), session)  # noqa: S102 (the page is ours)
-    for name in ("positions.png", "rotation.png", "attention.png"):
-        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    drawn = {path.name for path in tmp_path.glob("*.png")}
+    assert drawn == {"positions.png", "rotation.png", "attention.png"}
+    shown = set(re.findall(r"^!\[[^]]+\]\(pictures/(.+)\)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+    assert shown == drawn == {path.name for path in (PAGE.parent / "pictures").iterdir()}
+    for path in (*tmp_path.glob("*.png"), *(PAGE.parent / "pictures").iterdir()):
+        assert path.read_bytes().startswith(b"\x89PNG")
     printed = capsys.readouterr().out
     assert "positions 0..16 asked, table was trained for 16" in printed
     assert "usable length unknown" in printed
@@ -47,6 +51,30 @@ def test_docstring_examples(name: str) -> None:
     result = doctest.testmod(importlib.import_module(name))
     assert result.attempted > 0
     assert result.failed == 0
+
+
+FUNCTIONS = sorted(
+    f"{module}.{name}"
+    for module in ("tokfast.embeddings", "tokfast.positions", "tokfast.attention")
+    for name in importlib.import_module(module).__all__
+    if callable(getattr(importlib.import_module(module), name))
+)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_docstrings_have_their_parts(name: str) -> None:
+    module, _, last = name.rpartition(".")
+    thing = getattr(importlib.import_module(module), last)
+    text = str(thing.__doc__)
+    if isinstance(thing, type) and issubclass(thing, Exception):
+        return
+    wanted = ["Attributes"] if last in {"AttentionCost", "ContextBudget"} else ["Parameters", "Examples"]
+    if not isinstance(thing, type):
+        wanted += ["Returns", "Raises"]
+    missing = [part for part in wanted if f"{part}\n" + " " * 4 + "-" * len(part) not in text]
+    if last == "ModelShape":
+        missing.remove("Examples")  # with its from_config
+    assert not missing
 
 
 def test_public_names() -> None:

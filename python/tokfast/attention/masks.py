@@ -40,6 +40,11 @@ def causal_mask(q_len: int, k_len: int, offset: int = 0) -> npt.NDArray[np.bool_
     ndarray of bool
         Row ``i`` sees keys ``0 .. i + offset``.
 
+    Raises
+    ------
+    ValueError
+        If a length is negative.
+
     Examples
     --------
     >>> causal_mask(2, 4, offset=2).astype(int)

@@ -40,12 +40,19 @@ def attention_entropy(weights: npt.ArrayLike) -> Array:
     ndarray, shape (..., Nq)
         NaN for rows without weight, which have no distribution.
 
+    Raises
+    ------
+    ValueError
+        If a weight is negative, or ``weights`` has no axis.
+
     Examples
     --------
     >>> attention_entropy([[1.0, 0.0], [0.5, 0.5]])
     array([0., 1.])
     """
     w = np.asarray(weights, dtype=np.float64)
+    if w.ndim == 0 or np.any(w < 0):
+        raise ValueError(f"weights of shape {w.shape} are not rows of weights, which are at least 0")
     logarithms = np.log2(w, out=np.zeros_like(w), where=w > 0)
     entropy = np.abs(np.sum(w * logarithms, axis=-1))
     return np.where(w.sum(axis=-1) > 0, entropy, np.nan)
@@ -167,8 +174,8 @@ def _grid(n_panels: int, n_queries: int, n_keys: int, columns: int | None) -> tu
     rows = math.ceil(n_panels / columns)
     width, height = (max(2.2, 0.22 * n + 1.2) for n in (n_keys, n_queries))
     size = (columns * width + 0.8, rows * height + 0.5)
-    below = ConstrainedLayoutEngine(rect=(0, 0.3 / size[1], 1, 1))  # room for the caption
-    figure = Figure(figsize=size, layout=below)
+    caption = 0.3 / size[1]
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(rect=(0, caption, 1, 1 - caption)))
     grid = figure.add_gridspec(rows, columns + 1, width_ratios=[1.0] * columns + [0.06])
     panels = [figure.add_subplot(grid[i // columns, i % columns]) for i in range(n_panels)]
     return figure, panels, figure.add_subplot(grid[:, columns])

@@ -64,6 +64,15 @@ def sinusoidal(
     ndarray, shape ``positions.shape + (dim,)``
         Values in [-1, 1].
 
+    Raises
+    ------
+    TypeError, ValueError
+        If ``positions`` are not numbers, or ``dim``, ``base`` or ``layout`` make no sense.
+
+    References
+    ----------
+    Vaswani et al. 2017, section 3.5 (arXiv:1706.03762): ``pos`` is the position, ``d_model`` is ``dim``.
+
     Examples
     --------
     >>> sinusoidal(3, 4).round(3)

@@ -40,6 +40,15 @@ def alibi_slopes(n_heads: int) -> npt.NDArray[np.float64]:
     ndarray of float64, shape (n_heads,)
         Positive slopes.
 
+    Raises
+    ------
+    ValueError
+        If there is no head.
+
+    References
+    ----------
+    Press et al. 2021, section 3 (arXiv:2108.12409).
+
     Examples
     --------
     >>> alibi_slopes(4)
@@ -73,6 +82,15 @@ def alibi_bias(n_heads: int, q_len: int, k_len: int, offset: int = 0, dtype: npt
     ndarray, shape (n_heads, q_len, k_len)
         0 on the query's own key, negative before it. Combine it with ``is_causal=True``.
         ``scaled_dot_product_attention(alibi_slopes=...)`` adds the same numbers without this array.
+
+    Raises
+    ------
+    ValueError
+        If a number is negative, or there is no head.
+
+    References
+    ----------
+    Press et al. 2021 (arXiv:2108.12409); ``m`` of the paper is the slope.
 
     Examples
     --------
@@ -110,6 +128,15 @@ def t5_buckets(
     -------
     ndarray of int64
         Same shape, values in ``0 .. n_buckets - 1``.
+
+    Raises
+    ------
+    ValueError
+        For too few buckets, or a ``max_distance`` within the exact ones.
+
+    References
+    ----------
+    Raffel et al. 2019 (arXiv:1910.10683), section 2.1, and the released code.
 
     Examples
     --------
@@ -161,6 +188,11 @@ def t5_bias(
     ndarray, shape (n_heads, q_len, k_len)
         An additive ``mask`` for `tokfast.attention.scaled_dot_product_attention`, together with
         ``scale=1.0``.
+
+    Raises
+    ------
+    ValueError
+        If ``table`` is not a matrix, or for the settings that `t5_buckets` refuses.
 
     Examples
     --------
