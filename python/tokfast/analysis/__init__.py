@@ -1,0 +1,13 @@
+"""Questions people ask of tokenizers, answered in numbers.
+
+- `compare`: which tokenizer needs fewer tokens, for which language, and at whose expense?
+- `vocab_sizes`: what does a larger vocabulary buy, and what does it cost?
+
+Each returns a frozen dataclass. Those that hold a table have ``rows()``, a list of dicts that ``pandas.DataFrame``
+and ``polars.DataFrame`` take as it is, and ``to_dict()``, the same by columns.
+"""
+
+from tokfast.analysis.comparison import Comparison, LanguageRow, VocabularyUse, compare
+from tokfast.analysis.sizes import SizeRow, VocabSizes, vocab_sizes
+
+__all__ = ["Comparison", "LanguageRow", "SizeRow", "VocabSizes", "VocabularyUse", "compare", "vocab_sizes"]
