@@ -1,19 +1,21 @@
-"""Attention against its own matrix products and against compiled peers, in interleaved pairs.
+"""Attention against its own matrix products and against compiled peers, in interleaved rounds.
 
+    python bench/bench_attention.py            # everything below, some minutes, and a table of what was asked and found
     python bench/bench_attention.py limit      # time over the two matrix products alone
-    python bench/bench_attention.py peers      # onnxruntime and JAX on the CPU; --lengths 8192 for more
+    python bench/bench_attention.py peers      # onnxruntime and JAX on the CPU
     python bench/bench_attention.py small      # a 4 x 16 x 16 input against the textbook formula
     python bench/bench_attention.py accuracy   # error against float64, and memory beyond the output
 
-Each command writes its rows to ``bench/record/attention-<command>.json`` (with the lengths, if given)
-together with the machine, the versions and the BLAS settings.
-A ratio is the median over rounds; within a round the contestants run one
-after the other, so that a slow moment of the machine meets all of them. Every contestant's output is compared
-with ours first.
+Each part writes its rows to ``bench/record/attention-<part>.json``, with the machine, the versions, the commit and the
+BLAS settings; rows of other lengths that stand there already are kept, so that ``--lengths`` can split a long run. A
+ratio is the median over rounds; within a round the contestants run one after the other, in turn, so that a slow moment
+of the machine meets all of them. Every contestant's output is compared with ours first. The exit status is 1 if a row
+misses what was asked.
 
 What it does not show: other machines and BLAS builds (their ratio of product to exponential differs), other
-head sizes, accelerators. ``bounded`` and ``general`` are the two loops of the same kernel: unit-normal inputs
-qualify for the first, the same inputs with queries eight times as long for the second.
+head sizes, accelerators. The loops of the kernel that are timed: ``bounded`` (unit-normal inputs), ``general`` (queries
+eight times as long: scores beyond the proof, so each tile is searched for its maxima), and ``large`` (queries 64 times
+as long: the maxima move and are subtracted).
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import math
 import os
 import platform
 import statistics
-import sys
+import subprocess
 import time
 import tracemalloc
 from functools import partial
@@ -157,13 +159,15 @@ def interleaved(
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for call in contestants.values():
         call()
+    order = list(contestants)
     for _ in range(rounds):
-        for name, call in contestants.items():
+        for name in order:
             if pause:
                 time.sleep(pause)
             start = time.perf_counter()
-            call()
+            contestants[name]()
             seconds[name].append(time.perf_counter() - start)
+        order.append(order.pop(0))
     return seconds
 
 
@@ -176,12 +180,13 @@ def run_limit(lengths: list[int], rounds: int) -> list[dict[str, Any]]:
     for n in lengths:
         for is_causal in (False, True):
             q, k, v = inputs(n)
-            long_q = inputs(n, query_scale=8.0)[0]
+            long_q, large_q = (inputs(n, query_scale=scale)[0] for scale in (8.0, 64.0))
             attend = partial(scaled_dot_product_attention, is_causal=is_causal, threads=THREADS)
             contestants: dict[str, Callable[[], object]] = {
                 "products": partial(products_alone, q, k, v, is_causal=is_causal),
                 "bounded": partial(attend, q, k, v),
                 "general": partial(attend, long_q, k, v),
+                "large": partial(attend, large_q, k, v),
             }
             seconds = interleaved(contestants, rounds)
             row = {
@@ -190,6 +195,8 @@ def run_limit(lengths: list[int], rounds: int) -> list[dict[str, Any]]:
                 "products_ms": 1e3 * statistics.median(seconds["products"]),
                 "bounded_over_products": median_ratio(seconds["bounded"], seconds["products"]),
                 "general_over_products": median_ratio(seconds["general"], seconds["products"]),
+                "large_over_products": median_ratio(seconds["large"], seconds["products"]),
+                "rounds": rounds,
             }
             rows.append(row)
             print(row)
@@ -201,7 +208,7 @@ def run_peers(lengths: list[int], rounds: int) -> list[dict[str, Any]]:
     for n in lengths:
         for is_causal in (True, False):
             if n > 4096 and not is_causal:
-                continue  # minutes, for a row that says what 4096 says
+                continue  # nothing is asked of it, and JAX needs minutes
             q, k, v = inputs(n)
             peers: dict[str, Callable[[], Array]] = {
                 "onnxruntime Attention": onnxruntime_operator(q, k, v, is_causal=is_causal, op="Attention"),
@@ -225,6 +232,7 @@ def run_peers(lengths: list[int], rounds: int) -> list[dict[str, Any]]:
                 "ms": {name: 1e3 * value for name, value in medians.items()},
                 "fastest_peer": fastest,
                 "ours_over_fastest_peer": median_ratio(seconds["ours"], seconds[fastest]),
+                "rounds": rounds,
             }
             rows.append(row)
             print(row)
@@ -277,12 +285,17 @@ def run_accuracy(lengths: list[int]) -> list[dict[str, Any]]:
                 row = {"n": n, "mode": "causal" if is_causal else "full", "path": path}
                 rows.append(row | {"max_abs_error": float(np.abs(got - expected).max())})
                 print(rows[-1])
+    return rows
+
+
+def run_memory() -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
     q, k, v = inputs(8192)
     out = np.empty_like(q)
     for is_causal in (False, True):
         tracemalloc.start()
         scaled_dot_product_attention(q, k, v, is_causal=is_causal, out=out, threads=THREADS)
-        peak = tracemalloc.get_traced_memory()[1]
+        peak = tracemalloc.get_traced_memory()[1]  # numpy reports its buffers to it
         tracemalloc.stop()
         rows.append({"n": 8192, "mode": "causal" if is_causal else "full", "extra_mib": peak / 2**20})
         print(rows[-1])
@@ -321,26 +334,67 @@ def machine() -> dict[str, Any]:
     }
 
 
+def revision() -> str:
+    """Commit of this checkout, marked if it has changes."""
+    command = ["git", "-C", str(RECORD.parent), "describe", "--always", "--dirty"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+# What each row was asked to show: (part, key, only for rows with, at most).
+ASKED: list[tuple[str, str, dict[str, str], float]] = [
+    ("accuracy", "max_abs_error", {}, 2e-6),
+    ("limit", "bounded_over_products", {}, 1.25),
+    ("limit", "general_over_products", {}, 1.4),
+    ("limit", "large_over_products", {}, 1.4),
+    ("peers", "ours_over_fastest_peer", {"mode": "causal"}, 0.9),
+    ("accuracy", "extra_mib", {}, 8.0),
+    ("small", "ours_us", {}, 40.0),
+    ("small", "ours_over_textbook", {}, 2.0),
+]
+
+
+def check(records: dict[str, list[dict[str, Any]]]) -> bool:
+    """Print asked and found for every key; True if no row misses."""
+    met = True
+    for part, key, only, most in ASKED:
+        rows = [row for row in records.get(part, []) if key in row and only.items() <= row.items()]
+        if rows:
+            worst = max(rows, key=lambda row: row[key])
+            met &= worst[key] <= most
+            where = ", ".join(str(worst[name]) for name in ("n", "mode") if name in worst)
+            verdict = "met" if worst[key] <= most else "MISSED"
+            print(f"{key:24} asked <= {most:<6g} worst {worst[key]:.3g} {f'({where})' if where else '':16} {verdict}")
+    return met
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["limit", "peers", "small", "accuracy"])
+    parser.add_argument("part", choices=["all", "limit", "peers", "small", "accuracy"], nargs="?", default="all")
     parser.add_argument("--lengths", type=int, nargs="+")
     parser.add_argument("--rounds", type=int)
-    parser.add_argument("--record", type=Path, default=RECORD, help="folder for the JSON file")
+    parser.add_argument("--record", type=Path, default=RECORD, help="folder for the JSON files")
     options = parser.parse_args()
-    if options.command == "limit":
-        rows = run_limit(options.lengths or [2048, 4096], options.rounds or 15)
-    elif options.command == "peers":
-        rows = run_peers(options.lengths or [2048, 4096], options.rounds or 5)
-    elif options.command == "small":
-        rows = run_small(options.rounds or 5000)
-    else:
-        rows = run_accuracy(options.lengths or [256, 1024, 2048, 4096])
-    options.record.mkdir(parents=True, exist_ok=True)
-    lengths = "".join(f"-{n}" for n in options.lengths or [])
-    path = options.record / f"attention-{options.command}{lengths}.json"
-    record = {"command": " ".join(["bench_attention.py", *sys.argv[1:]]), "machine": machine(), "rows": rows}
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    records: dict[str, list[dict[str, Any]]] = {}
+    for part in ("small", "accuracy", "limit", "peers") if options.part == "all" else (options.part,):
+        if part == "limit":
+            rows = run_limit(options.lengths or [2048, 4096, 8192], options.rounds or 15)
+        elif part == "peers":
+            rows = run_peers(options.lengths or [2048, 4096, 8192], options.rounds or 5)
+        elif part == "small":
+            rows = run_small(options.rounds or 5000)
+        else:
+            rows = run_accuracy(options.lengths or [256, 1024, 2048, 4096]) + run_memory()
+        options.record.mkdir(parents=True, exist_ok=True)
+        path = options.record / f"attention-{part}.json"
+        if options.lengths and path.exists():
+            kept = json.loads(path.read_text(encoding="utf-8"))["rows"]
+            rows = [row for row in kept if row["n"] not in options.lengths] + rows
+            rows.sort(key=lambda row: (row["n"], row["mode"]))
+        command = f"bench_attention.py {part}" + (f" --rounds {options.rounds}" if options.rounds else "")
+        record = {"command": command, "commit": revision(), "machine": machine(), "rows": rows}
+        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        records[part] = rows
+    raise SystemExit(0 if check(records) else 1)
 
 
 if __name__ == "__main__":
