@@ -6,8 +6,7 @@ Every message names the pattern that was expected and the shapes that came.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Array = npt.NDArray[Any]
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 SHAPES = "q (..., Hq, Nq, D), k (..., Hkv, Nk, D), v (..., Hkv, Nk, Dv)"
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One checked attention call. All of ``q``, ``k``, ``v`` have the same leading shape ``lead``.
 
     Attributes
@@ -152,15 +151,18 @@ def check(
 
 def compute_dtype(*arrays: Array) -> np.dtype[Any]:
     """float64 if any input is float64 or wider, otherwise float32 (also for float16 and bfloat16)."""
+    inside: np.dtype[Any] = FLOAT32
     for name, array in zip("qkv", arrays, strict=False):
         if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
             raise TypeError(f"{name} has dtype {array.dtype}; attention needs a floating dtype, so convert it first")
-    return np.dtype(np.float64 if any(array.dtype.itemsize > 4 for array in arrays) else np.float32)
+        if array.dtype.itemsize > 4:
+            inside = FLOAT64
+    return inside
 
 
 def storage_dtype(*arrays: Array) -> np.dtype[Any]:
     """Choose the dtype of the result: that of the inputs, or the one that numpy promotes them to."""
-    if all(array.dtype == arrays[0].dtype for array in arrays):
+    if all([array.dtype == arrays[0].dtype for array in arrays]):  # noqa: C419 (a list is faster, for three)
         return arrays[0].dtype
     try:
         return np.result_type(*arrays)
@@ -170,20 +172,25 @@ def storage_dtype(*arrays: Array) -> np.dtype[Any]:
 
 def check_shapes(q: Array, k: Array, v: Array) -> None:
     """Compare everything except the leading dimensions."""
-    got = f"expected {SHAPES}, got q {q.shape}, k {k.shape}, v {v.shape}"
+    fault = _shape_fault(q, k, v)
+    if fault:
+        raise ValueError(f"{fault}: expected {SHAPES}, got q {q.shape}, k {k.shape}, v {v.shape}")
+
+
+def _shape_fault(q: Array, k: Array, v: Array) -> str | None:
     if min(q.ndim, k.ndim, v.ndim) < 3:
-        raise ValueError(f"q, k and v need heads, tokens and features (or all three only tokens and features): {got}")
+        return "q, k and v need heads, tokens and features (or all three only tokens and features)"
     if q.shape[-1] != k.shape[-1]:
-        raise ValueError(f"q and k differ in head size D, {q.shape[-1]} and {k.shape[-1]}: {got}")
+        return f"q and k differ in head size D, {q.shape[-1]} and {k.shape[-1]}"
     if k.shape[-2] != v.shape[-2]:
-        raise ValueError(f"k and v differ in length Nk, {k.shape[-2]} and {v.shape[-2]}: {got}")
+        return f"k and v differ in length Nk, {k.shape[-2]} and {v.shape[-2]}"
     if k.shape[-3] != v.shape[-3]:
-        raise ValueError(f"k and v differ in heads Hkv, {k.shape[-3]} and {v.shape[-3]}: {got}")
+        return f"k and v differ in heads Hkv, {k.shape[-3]} and {v.shape[-3]}"
     if k.shape[-3] == 0 or q.shape[-3] % k.shape[-3]:
-        raise ValueError(
-            f"the {q.shape[-3]} query heads cannot share {k.shape[-3]} key heads evenly; "
-            f"Hq must be a multiple of Hkv: {got}"
+        return (
+            f"the {q.shape[-3]} query heads cannot share {k.shape[-3]} key heads evenly; Hq must be a multiple of Hkv"
         )
+    return None
 
 
 def _checked_mask(mask: npt.ArrayLike, shape: tuple[int, ...]) -> Array:

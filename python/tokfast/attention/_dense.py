@@ -54,12 +54,12 @@ def _attend(problem: Problem, out: Array, stage: str | None, stage_out: Array | 
 
     # The two maximums give empty rows the weight 0 instead of NaN; see softmax.py.
     limits = np.finfo(dtype)
-    peak = scores.max(axis=-1, keepdims=True, initial=limits.min)
+    peak = np.maximum.reduce(scores, axis=-1, keepdims=True, initial=limits.min)
     if problem.sinks is not None:
         np.maximum(peak, problem.sinks[:, None, None], out=peak)
     scores -= peak
     np.exp(scores, out=scores)
-    total = scores.sum(axis=-1, keepdims=True)
+    total = np.add.reduce(scores, axis=-1, keepdims=True)
     if problem.sinks is not None:
         total += np.exp(problem.sinks[:, None, None] - peak)
     np.maximum(total, limits.tiny, out=total)
@@ -67,10 +67,7 @@ def _attend(problem: Problem, out: Array, stage: str | None, stage_out: Array | 
         scores /= total
         stage_out[...] = scores  # type: ignore[index]
     attended = scores.reshape(*grouped, n_keys) @ v.astype(dtype, copy=False)
-    attended = attended.reshape(out.shape)
-    if stage != "weights":
-        attended /= total
-    out[...] = attended
+    np.divide(attended.reshape(out.shape), 1 if stage == "weights" else total, out=out, casting="unsafe")
 
 
 def _add_bias(problem: Problem, scores: Array) -> None:
