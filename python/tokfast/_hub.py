@@ -35,7 +35,19 @@ def from_pretrained(repo_or_dir: str | os.PathLike[str], *, download: bool, revi
         if found is None:
             raise FileNotFoundError(2, f"the folder holds none of {', '.join(FILE_NAMES)}", name)
         return Tokenizer.from_file(found, name=folder.resolve().name)
-    if not isinstance(repo_or_dir, str) or not _REPOSITORY.fullmatch(name) or ".." in name:
+    if not isinstance(repo_or_dir, str):
+        raise FileNotFoundError(2, "is no folder", name)
+    return Tokenizer.from_file(_file(name, revision, download=download), name=name)
+
+
+def tokenizer_json(name: str, revision: str) -> Path:
+    """Path of a repository's tokenizer.json in the cache, or of that in a folder."""
+    path = Path(name, "tokenizer.json") if name and Path(name).is_dir() else _file(name, revision, download=False)
+    return path.with_name("tokenizer.json")
+
+
+def _file(name: str, revision: str, *, download: bool) -> Path:
+    if not _REPOSITORY.fullmatch(name) or ".." in name:
         raise FileNotFoundError(2, "is no folder, and no name of a repository such as org/name", name)
     if not _REVISION.fullmatch(revision):
         raise UnknownEncodingError(f"revision {revision!r} is no branch, tag or commit; pass one, such as 'main'")
@@ -48,7 +60,7 @@ def from_pretrained(repo_or_dir: str | os.PathLike[str], *, download: bool, revi
             f"{', '.join(FILE_NAMES)}; nothing was downloaded: pass download=True, run "
             f"'tokfast fetch {name}', or name the folder that has it"
         )
-    return Tokenizer.from_file(cached, name=name)
+    return cached
 
 
 def _repository(name: str) -> Path:

@@ -146,19 +146,27 @@ impl<'t> Vocabulary<'t> {
     /// Appends the bytes of all ids; fails at the first one that has none.
     pub(crate) fn decode(self, ids: &[u32], bytes: &mut Vec<u8>) -> Result<()> {
         let start = bytes.len();
+        self.join(ids, true, bytes)?;
+        let Some((decoder, _)) = self.surfaces else { return Ok(()) };
+        let mut text = bytes.split_off(start);
+        decoder.whole.iter().for_each(|step| change(step, &mut text));
+        bytes.append(&mut text);
+        Ok(())
+    }
+
+    /// The same without what is done to all of the text. `first`: whether a text begins with these ids.
+    pub(crate) fn join(self, ids: &[u32], first: bool, bytes: &mut Vec<u8>) -> Result<()> {
+        let start = bytes.len();
         for (position, &id) in ids.iter().enumerate() {
             let missing = Error::TokenId { id: i128::from(id), position, vocab_size: self.vocab_size };
             bytes.extend_from_slice(self.token(id).ok_or(missing)?);
         }
-        let Some((decoder, _)) = self.surfaces else { return Ok(()) };
-        let mut text = bytes.split_off(start);
-        if let (Some(dropped), Some(&first)) = (decoder.drop_in_first(), ids.first()) {
+        let dropped = self.surfaces.filter(|_| first).and_then(|(decoder, _)| decoder.drop_in_first());
+        if let (Some(dropped), Some(&first)) = (dropped, ids.first()) {
             let kept = String::from_utf8_lossy(written(self.model, self.specials, first).unwrap_or_default());
             let len = self.token(first).map_or(0, <[u8]>::len);
-            text.splice(..len, kept.replace(dropped, "").into_bytes());
+            bytes.splice(start..start + len, kept.replace(dropped, "").into_bytes());
         }
-        decoder.whole.iter().for_each(|step| change(step, &mut text));
-        bytes.append(&mut text);
         Ok(())
     }
 }

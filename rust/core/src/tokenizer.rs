@@ -307,7 +307,7 @@ impl Tokenizer {
 
     /// The vocabulary, for decoding.
     #[inline]
-    fn vocabulary(&self) -> Vocabulary<'_> {
+    pub(crate) fn vocabulary(&self) -> Vocabulary<'_> {
         Vocabulary {
             model: &self.model,
             specials: &self.specials,

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
-use tokfast::stream::CharacterStream;
+use tokfast::stream::Stream;
 
 use crate::convert;
 use crate::error::run_short;
@@ -14,7 +14,7 @@ use crate::tokenizer::PyTokenizer;
 pub(crate) struct StreamDecoder {
     tokenizer: Py<PyTokenizer>,
     errors: String,
-    stream: Mutex<CharacterStream>,
+    stream: Mutex<Stream>,
 }
 
 impl StreamDecoder {
@@ -28,12 +28,12 @@ impl StreamDecoder {
     fn step<'py>(
         &self,
         py: Python<'py>,
-        step: impl FnOnce(&mut CharacterStream) -> Vec<u8>,
+        step: impl FnOnce(&mut Stream) -> tokfast::Result<Vec<u8>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let stream = || self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         let (before, bytes) = {
             let mut stream = stream();
-            (stream.clone(), step(&mut stream))
+            (stream.clone(), run_short(|_| step(&mut stream))?)
         };
         let text = convert::decoded(py, &bytes, &self.errors);
         if text.is_err() {
@@ -53,12 +53,11 @@ impl StreamDecoder {
             Ok(_) => vec![convert::id_at(ids, 0, tokenizer.vocab_size())?],
             Err(_) => convert::ids(ids, tokenizer.vocab_size())?,
         };
-        let bytes = run_short(|_| tokenizer.decode(&ids))?;
-        self.step(py, |stream| stream.feed(&bytes))
+        self.step(py, |stream| stream.feed(tokenizer, &ids))
     }
 
     /// Returns what is left, and begins anew.
     fn finish<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.step(py, CharacterStream::finish)
+        self.step(py, |stream| Ok(stream.finish()))
     }
 }

@@ -3,7 +3,7 @@
 //! Naive: compare both texts afterwards. Idea: every step says what it takes and gives, one character at a time.
 //! Cost: 16 bytes for each byte of normalized text; only callers who ask for places pay it.
 //! Invariant: the text is that of [`Normalizer::normalize`]. What a step puts in has the place of the character before
-//! it, as in Hugging Face; at the beginning of the text that is `(0, 0)`.
+//! it, as in Hugging Face, and what is put in front that of the first one.
 //!
 //! Source: Hugging Face tokenizers 0.23.3, `NormalizedString::transform_range`.
 
@@ -57,7 +57,9 @@ fn aligned(step: &Step, compiled: &Compiled, text: &[u8], places: &[Place], firs
                 0
             };
             let kept = &places[skipped..skipped + changed.len() - more];
-            let places = std::iter::repeat_n((0, 0), more).chain(kept.iter().copied()).collect();
+            // What is put in front has the place of the first character.
+            let front = kept.first().copied().unwrap_or((0, 0));
+            let places = std::iter::repeat_n(front, more).chain(kept.iter().copied()).collect();
             return (changed, places);
         }
     };
