@@ -51,12 +51,12 @@ class Tokenizer:
     >>> tokenizer = Tokenizer.from_file("tokenizer.json")
     >>> encoding = tokenizer.encode("low lower")
     >>> encoding.tokens, encoding.offsets
-    (['low', 'Ġlow', 'er'], [(0, 3), (3, 7), (7, 9)])
+    (['low', 'Ġlower'], [(0, 3), (3, 9)])
     >>> tokenizer.decode(encoding.ids)
     'low lower'
     >>> tokenizer.enable_padding(pad_id=0)
     >>> [encoding.attention_mask for encoding in tokenizer.encode_batch(["low", "low lower"])]
-    [[1, 0, 0], [1, 1, 1]]
+    [[1, 0], [1, 1]]
     """
 
     def __init__(self, source: str) -> None:
