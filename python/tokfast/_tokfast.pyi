@@ -27,7 +27,7 @@ __version__: str
 
 _Text: TypeAlias = str | bytes
 _Special: TypeAlias = Iterable[str] | Literal["all"]
-_Format: TypeAlias = Literal["tokenizer.json", "tiktoken"]
+_Format: TypeAlias = Literal["tokenizer.json", "tiktoken", "vocab.json", "tekken.json", "sentencepiece", "gguf"]
 _Progress: TypeAlias = Callable[[str, int, int, str], object]
 _Ids: TypeAlias = Iterable[SupportsIndex] | NDArray[np.integer[Any]]
 

@@ -108,7 +108,8 @@ impl Finder {
     /// One that finds these in text that the normalizer leaves as it is.
     fn of(tokens: &[&SpecialToken], normalizer: &Normalizer) -> Result<Self> {
         let spelled = tokens.iter().map(|token| {
-            let content = normalizer.normalize(token.content.as_bytes(), true);
+            // A spelling is no beginning of a text.
+            let content = normalizer.normalize(token.content.as_bytes(), false);
             let reach = Reach { lstrip: token.lstrip, rstrip: token.rstrip, single_word: token.single_word };
             (content, token.id, reach)
         });

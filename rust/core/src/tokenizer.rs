@@ -109,15 +109,10 @@ impl Tokenizer {
             model,
             specials,
             decoder: None,
-            template,
+            template: (Vec::new(), Vec::new()),
             report: None,
         };
-        for &id in tokenizer.template.0.iter().chain(&tokenizer.template.1) {
-            if tokenizer.token_bytes(id).is_none() {
-                return Err(Error::TokenId { id: i128::from(id), position: 0, vocab_size: tokenizer.vocab_size() });
-            }
-        }
-        Ok(tokenizer)
+        tokenizer.with_template(template)
     }
 
     /// The same tokenizer under a name.
@@ -141,6 +136,15 @@ impl Tokenizer {
         let surfaces = decoder.surfaces(&self.model, &self.specials, self.vocab_size());
         self.decoder = Some((decoder, surfaces));
         self
+    }
+
+    /// The same tokenizer with these ids before and after a text under `add_special_tokens`.
+    pub fn with_template(mut self, template: (Vec<u32>, Vec<u32>)) -> Result<Self> {
+        if let Some(&id) = template.0.iter().chain(&template.1).find(|&&id| self.token_bytes(id).is_none()) {
+            return Err(Error::TokenId { id: i128::from(id), position: 0, vocab_size: self.vocab_size() });
+        }
+        self.template = template;
+        Ok(self)
     }
 
     /// Whether text is cut as it comes, and tokens are its bytes: no normalizer, no special token that takes more along

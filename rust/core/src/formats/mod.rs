@@ -3,8 +3,13 @@
 //! Invariant: what a reader does not support it refuses and names; it never approximates. A file of n bytes takes at
 //! most a few times n bytes of memory to read, or to refuse.
 
+mod bpe;
+mod gguf;
+mod sentencepiece;
+mod tekken;
 mod tiktoken;
 mod tokenizer_json;
+mod vocab_json;
 
 use std::path::Path;
 
@@ -20,10 +25,25 @@ pub enum Format {
     TokenizerJson,
     /// tiktoken's ranks: tokens only, no pattern and no special tokens.
     Tiktoken,
+    /// GPT-2's `vocab.json` with `merges.txt` beside it.
+    VocabJson,
+    /// Mistral's `tekken.json`.
+    Tekken,
+    /// `SentencePiece`'s `.model`.
+    SentencePiece,
+    /// The vocabulary of a llama.cpp model file.
+    Gguf,
 }
 
 impl Format {
-    const ALL: [(&'static str, Self); 2] = [("tokenizer.json", Self::TokenizerJson), ("tiktoken", Self::Tiktoken)];
+    const ALL: [(&'static str, Self); 6] = [
+        ("tokenizer.json", Self::TokenizerJson),
+        ("tiktoken", Self::Tiktoken),
+        ("vocab.json", Self::VocabJson),
+        ("tekken.json", Self::Tekken),
+        ("sentencepiece", Self::SentencePiece),
+        ("gguf", Self::Gguf),
+    ];
 
     /// The format of this name.
     pub fn from_name(name: &str) -> Result<Self> {
@@ -42,12 +62,14 @@ impl Format {
     /// The format that a path's ending stands for.
     pub fn from_path(path: &Path) -> Result<Self> {
         match path.extension().and_then(|extension| extension.to_str()) {
+            Some("json") if vocab_json::is_named(path) => Ok(Self::VocabJson),
+            Some("gguf") => Ok(Self::Gguf),
             Some("json") => Ok(Self::TokenizerJson),
             Some("tiktoken") => Ok(Self::Tiktoken),
             _ => Err(Error::TokenizerFile {
                 origin: path.display().to_string(),
                 reason: format!(
-                    "the ending says nothing of the format; use .json or .tiktoken, or pass format= one of: {}",
+                    "the ending says nothing of the format; use .json or .tiktoken (or .gguf, or vocab.json), or pass format= one of: {}",
                     Self::names()
                 ),
             }),
@@ -56,9 +78,15 @@ impl Format {
 
     /// The format of these bytes, by how they begin.
     fn sniff(bytes: &[u8]) -> Option<Self> {
+        if bytes.starts_with(gguf::MAGIC) {
+            return Some(Self::Gguf);
+        }
+        if sentencepiece::begins(bytes) {
+            return Some(Self::SentencePiece);
+        }
         let first = bytes.iter().position(|byte| !byte.is_ascii_whitespace())?;
         if bytes[first] == b'{' {
-            return Some(Self::TokenizerJson);
+            return Some(if tekken::begins(bytes) { Self::Tekken } else { Self::TokenizerJson });
         }
         let line = bytes[first..].split(|&byte| byte == b'\n').next()?;
         tiktoken::parse_line(line).is_ok().then_some(Self::Tiktoken)
@@ -83,15 +111,32 @@ pub fn read(bytes: &[u8], format: Option<Format>, origin: &str, options: &ReadOp
             Format::names()
         ))
     })?;
-    match format {
+    let carries_all = |name: &str| {
+        if options.pattern.is_some() || options.special_tokens.is_some() {
+            return Err(fault(format!(
+                "a {name} carries its pattern and special tokens; leave pattern= and special_tokens= out"
+            )));
+        }
+        Ok(())
+    };
+    let outcome = match format {
         Format::TokenizerJson => {
-            if options.pattern.is_some() || options.special_tokens.is_some() {
-                return Err(fault(
-                    "a tokenizer.json carries its pattern and special tokens; leave pattern= and special_tokens= out"
-                        .into(),
-                ));
-            }
-            tokenizer_json::read(bytes).map_err(|error| located(error, origin))
+            carries_all("tokenizer.json")?;
+            tokenizer_json::read(bytes)
+        }
+        Format::Tekken => {
+            carries_all("tekken.json")?;
+            tekken::read(bytes)
+        }
+        Format::SentencePiece => {
+            carries_all("SentencePiece model")?;
+            sentencepiece::read(bytes)
+        }
+        Format::Gguf => gguf::read(std::io::Cursor::new(bytes), options),
+        Format::VocabJson => {
+            return Err(fault(
+                "a vocab.json is half of a tokenizer, its merges are in a file beside it; read it by its path".into(),
+            ));
         }
         Format::Tiktoken => {
             let pattern = options.pattern.as_deref().ok_or_else(|| {
@@ -99,15 +144,22 @@ pub fn read(bytes: &[u8], format: Option<Format>, origin: &str, options: &ReadOp
             })?;
             let specials = options.special_tokens.iter().flatten();
             let specials = specials.map(|(content, id)| SpecialToken::new(content.as_str(), *id, true)).collect();
-            tiktoken::read(bytes, pattern, specials).map_err(|error| located(error, origin))
+            tiktoken::read(bytes, pattern, specials)
         }
-    }
+    };
+    outcome.map_err(|error| located(error, origin))
 }
 
 /// What a format's reader found wrong: a fault of the file, still without its name, or any other error.
 enum Fault {
     File(String),
     Other(Error),
+}
+
+impl From<&str> for Fault {
+    fn from(reason: &str) -> Self {
+        Self::File(reason.into())
+    }
 }
 
 impl From<String> for Fault {
@@ -129,10 +181,23 @@ fn located(fault: Fault, origin: &str) -> Error {
     }
 }
 
-/// Reads a tokenizer from a file.
+/// Reads a tokenizer from a file, or from a directory with one of the names that tokenizers have there.
 pub fn read_file(path: &Path, format: Option<Format>, options: &ReadOptions) -> Result<Tokenizer> {
+    let origin = path.display().to_string();
+    let mut file = std::fs::File::open(path).map_err(Error::io(path))?;
+    let mut magic = [0; 4];
+    let begun = std::io::Read::read(&mut file, &mut magic).map_err(Error::io(path))?;
+    if format == Some(Format::Gguf) || format.is_none() && magic[..begun] == *gguf::MAGIC {
+        // A model file may be larger than memory; only its header is read.
+        return gguf::read(file, options).map_err(|error| located(error, &origin));
+    }
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    read(&bytes, format, &path.display().to_string(), options)
+    if format == Some(Format::VocabJson) || format.is_none() && vocab_json::is_named(path) {
+        let beside = vocab_json::merges_beside(path);
+        let merges = std::fs::read(&beside).map_err(Error::io(&beside))?;
+        return vocab_json::read(&bytes, &merges, options).map_err(|error| located(error, &origin));
+    }
+    read(&bytes, format, &origin, options)
 }
 
 /// The tokenizer as bytes of a format.
@@ -140,6 +205,12 @@ pub fn write(tokenizer: &Tokenizer, format: Format) -> Result<Vec<u8>> {
     match format {
         Format::TokenizerJson => tokenizer_json::write(tokenizer),
         Format::Tiktoken => Ok(tiktoken::write(tokenizer)),
+        Format::Gguf => gguf::write(tokenizer),
+        Format::VocabJson => vocab_json::write(tokenizer).map(|(vocab, _)| vocab),
+        Format::Tekken | Format::SentencePiece => Err(Error::TokenizerFile {
+            origin: Format::ALL.iter().find(|(_, known)| *known == format).map_or("", |(name, _)| name).into(),
+            reason: "is read, but not written; save it as tokenizer.json".into(),
+        }),
     }
 }
 
@@ -148,21 +219,31 @@ pub fn write(tokenizer: &Tokenizer, format: Format) -> Result<Vec<u8>> {
 pub fn write_file(tokenizer: &Tokenizer, path: &Path, format: Option<Format>, verify: bool) -> Result<()> {
     let format = format.map_or_else(|| Format::from_path(path), Ok)?;
     let bytes = write(tokenizer, format)?;
+    let merges = match format {
+        Format::VocabJson => Some(vocab_json::write(tokenizer)?.1),
+        _ => None,
+    };
     if verify {
         let specials = tokenizer.specials().tokens().iter().map(|token| (token.content.clone(), token.id)).collect();
         let options = match format {
-            Format::TokenizerJson => ReadOptions::default(),
-            Format::Tiktoken => ReadOptions {
+            Format::Tiktoken | Format::VocabJson => ReadOptions {
                 pattern: tokenizer.pretokenizer().pattern().map(Into::into),
                 special_tokens: Some(specials),
             },
+            _ => ReadOptions::default(),
         };
         let origin = path.display().to_string();
-        let back = read(&bytes, Some(format), &origin, &options)?;
+        let back = match &merges {
+            Some(merges) => vocab_json::read(&bytes, merges, &options).map_err(|error| located(error, &origin))?,
+            None => read(&bytes, Some(format), &origin, &options)?,
+        };
         same_ids(tokenizer, &back).map_err(|reason| Error::TokenizerFile {
             origin,
             reason: format!("this format cannot hold this tokenizer: {reason}; save it as tokenizer.json, or pass verify=False to write it all the same"),
         })?;
+    }
+    if let Some(merges) = merges {
+        write_atomically(&vocab_json::merges_beside(path), &merges)?;
     }
     write_atomically(path, &bytes)
 }
@@ -192,6 +273,10 @@ fn same_ids(a: &Tokenizer, b: &Tokenizer) -> Result<(), String> {
     let pairs = |tokenizer: &Tokenizer| {
         tokenizer.model().merges().iter().map(|merge| (merge.left, merge.right)).collect::<Vec<_>>()
     };
+    let looks_up = |tokenizer: &Tokenizer| tokenizer.model().ignores_merges() && tokenizer.model().has_unreachable();
+    if looks_up(a) != looks_up(b) {
+        return Err("tokens that no merge makes are found otherwise".into());
+    }
     if pairs(a) != pairs(b) {
         return Err("the merges come back in another order".into());
     }

@@ -25,6 +25,12 @@ pub enum Alphabet {
     },
 }
 
+/// Whether a vocabulary may lack this byte: control characters, what no UTF-8 holds, and what begins characters of
+/// planes 4 to 16.
+pub(crate) fn may_be_absent(byte: u8) -> bool {
+    matches!(byte, 0..=0x1F | 0x7F | 0xC0 | 0xC1 | 0xF1..=0xFF)
+}
+
 impl Model {
     /// Finds the tokens of single bytes that the alphabet needs.
     pub(super) fn find_bytes(&mut self) -> Result<(), Fault> {
@@ -33,7 +39,6 @@ impl Model {
                 "the single byte {spelling} is not in the vocabulary; a byte-level BPE vocabulary holds all 256 single bytes"
             ))
         };
-        let never_in_utf8 = |byte: u8| matches!(byte, 0xC0 | 0xC1 | 0xF5..=0xFF);
         match &self.alphabet {
             Alphabet::Characters { byte_fallback, .. } => {
                 for byte in 0..=255u8 {
@@ -57,7 +62,7 @@ impl Model {
         let is_missing = |&byte: &u8| self.byte_id(byte) == u32::MAX;
         let absent: Vec<u8> = (0..=255u8).filter(is_missing).collect();
         self.all_bytes = absent.is_empty();
-        match absent.iter().find(|byte| !never_in_utf8(**byte)) {
+        match absent.iter().find(|byte| !may_be_absent(**byte)) {
             Some(byte) => missing(format!("0x{byte:02X}")),
             None => Ok(()),
         }

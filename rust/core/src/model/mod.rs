@@ -11,13 +11,14 @@
 //!
 //! What a piece consists of before any merge is the model's [`Alphabet`].
 //!
-//! Invariants: all single bytes that text can hold are tokens where the alphabet is one of bytes (some real files lack
-//! the 13 that no UTF-8 holds; these come to nothing then); ids are below `u32::MAX`; `whole` is set only for tokens that their
+//! Invariants: all single bytes that text is made of are tokens where the alphabet is one of bytes (some real files lack
+//! control characters and bytes that no text holds; these come to nothing then, as in Hugging Face); ids are below `u32::MAX`; `whole` is set only for tokens that their
 //! own bytes encode to, so that looking a piece up first changes nothing (or where the model says so: `ignore_merges`).
 
 mod alphabet;
 
 pub use alphabet::Alphabet;
+pub(crate) use alphabet::may_be_absent;
 
 use crate::error::Result;
 use crate::table::{ByteTable, PairTable, pair};
@@ -61,6 +62,9 @@ pub struct Model {
     ids: ByteTable<(u32, bool)>,
     ignore_merges: bool,
 }
+
+/// The greatest sum of squared lengths of tokens; real vocabularies stay below a tenth of it.
+const MOST_WORK: u64 = 1 << 28;
 
 /// The reason why tokens and merges make no model.
 type Fault = String;
@@ -139,7 +143,7 @@ impl Model {
             if end - start < 2 {
                 continue;
             }
-            let parts = model.two_parts(id, |id| id);
+            let parts = model.two_parts(id, |id| id, true);
             if let Some((left, right)) = parts {
                 // The rank is the id, so ranks and products are in one order.
                 *model.steps.entry(pair(left, right)) = Step { rank: id, product: id };
@@ -177,7 +181,7 @@ impl Model {
             let mut symbols = Vec::new();
             model.symbols(model.token(id).unwrap_or_default(), &mut symbols);
             whole[id as usize] = symbols == [id];
-            if let Some((left, right)) = model.two_parts(id, |id| rank_of[id as usize]) {
+            if let Some((left, right)) = model.two_parts(id, |id| rank_of[id as usize], false) {
                 *model.steps.entry(pair(left, right)) = Step { rank: rank_of[id as usize], product: id };
                 model.merges.push(Merge { left, right, product: id });
                 whole[id as usize] = true;
@@ -201,6 +205,12 @@ impl Model {
                 "the greatest id is {greatest}, but there are only {} tokens; ids must be nearly dense",
                 tokens.len()
             ));
+        }
+        // Each token is merged once, the textbook way: a file of long tokens must not ask for hours.
+        let lengths = tokens.iter().map(|token| token.0.as_ref().len() as u64);
+        if lengths.fold(0u64, |sum, len| sum.saturating_add(len.saturating_mul(len))) > MOST_WORK {
+            let longest = tokens.iter().map(|token| token.0.as_ref().len()).max().unwrap_or(0);
+            return Err(format!("its tokens are too long to be a vocabulary; the longest has {longest} bytes"));
         }
         let mut model = Self {
             bytes: Vec::with_capacity(tokens.iter().map(|token| token.0.as_ref().len()).sum()),
@@ -251,7 +261,7 @@ impl Model {
     }
 
     /// The two parts that a token's bytes come to, merged by rank; `None` where they stop earlier.
-    fn two_parts(&self, id: u32, rank_of: impl Fn(u32) -> u32) -> Option<(u32, u32)> {
+    fn two_parts(&self, id: u32, rank_of: impl Fn(u32) -> u32, in_order: bool) -> Option<(u32, u32)> {
         let token = self.token(id)?;
         // Each part with the place where it ends.
         let mut parts: Vec<(u32, usize)> = if self.alphabet == Alphabet::Bytes {
@@ -268,9 +278,11 @@ impl Model {
                 self.ids.get(token, start, parts[at + 1].1).map(|(product, _)| (rank_of(product), at, product))
             };
             let pairs = 0..parts.len() - 1;
-            // Smaller ranks first: their pairs are known by now. Only a token that they leave in more than two parts
-            // has its bytes looked up, among all ranks.
-            let (_, at, product) = pairs.clone().filter_map(known).min().or_else(|| pairs.filter_map(joined).min())?;
+            // Where tokens come in the order of their ranks, the pairs of smaller ranks are known by now, and only a
+            // token that they leave in more than two parts has its bytes looked up, among all ranks. Equal scores
+            // have no such order.
+            let smaller = in_order.then(|| pairs.clone().filter_map(known).min()).flatten();
+            let (_, at, product) = smaller.or_else(|| pairs.filter_map(joined).min())?;
             parts[at] = (product, parts[at + 1].1);
             parts.remove(at + 1);
         }
@@ -340,6 +352,17 @@ impl Model {
     #[must_use]
     pub fn merges(&self) -> &[Merge] {
         &self.merges
+    }
+
+    /// Whether some token is not what its own bytes come to.
+    pub(crate) fn has_unreachable(&self) -> bool {
+        let mut parts = Vec::new();
+        (0..self.spans.len() as u32).any(|id| {
+            let Some(token) = self.token(id).filter(|token| self.id(token) == Some(id)) else { return false };
+            parts.clear();
+            merge_all(self, token, &mut parts);
+            parts != [id]
+        })
     }
 
     /// Whether a piece that is a token is that token, whatever the merges say.
@@ -432,7 +455,9 @@ mod tests {
     fn faulty_vocabularies_are_named() {
         let fault =
             |tokens: &[(Vec<u8>, u32)], merges: Vec<(u32, u32)>| Model::from_merges(tokens, merges, false).unwrap_err();
-        assert!(fault(&bytes_and(&[])[1..], vec![]).contains("0x00 is not in the vocabulary"));
+        let without = |byte: u8| [&bytes_and(&[])[..byte as usize], &bytes_and(&[])[byte as usize + 1..]].concat();
+        assert!(fault(&without(b'a'), vec![]).contains("0x61 is not in the vocabulary"));
+        assert!(Model::from_merges(&without(0xC0), vec![], false).is_ok_and(|model| !model.starts_from_bytes()));
         assert!(fault(&bytes_and(&["ab", "ab"]), vec![]).contains("\"ab\" has two ids, 256 and 257"));
         assert!(fault(&bytes_and(&["ab"]), vec![(97, 99)]).contains("makes \"ac\""));
         assert!(fault(&bytes_and(&["ab"]), vec![(97, 999)]).contains("id 999"));

@@ -47,7 +47,7 @@ fn aligned(step: &Step, compiled: &Compiled, text: &[u8], places: &[Place], firs
             text.chars().flat_map(lower).collect()
         },
         Step::Replace { pattern, content } => return replaced(pattern, compiled, content, text, places),
-        Step::Strip { .. } | Step::Prepend { .. } | Step::PrependOnce { .. } => {
+        Step::Strip { .. } | Step::Prepend { .. } | Step::PrependFirst { .. } | Step::PrependOnce { .. } => {
             let changed = apply(step, compiled, text, first).into_owned();
             let more = changed.len().saturating_sub(text.len());
             let skipped = if changed.len() < text.len() {

@@ -70,7 +70,12 @@ pub enum Step {
         /// What is put there.
         prepend: String,
     },
-    /// The same, unless the text begins with it already.
+    /// Something in front of what begins the whole text.
+    PrependFirst {
+        /// What is put there.
+        prepend: String,
+    },
+    /// The same as `Prepend`, unless the text begins with it already.
     PrependOnce {
         /// What is put there.
         prepend: String,
@@ -154,12 +159,13 @@ fn apply<'t>(step: &Step, compiled: &Compiled, text: &'t [u8], first: bool) -> C
     let prepended = |prepend: &str| Cow::Owned([prepend.as_bytes(), text].concat());
     match step {
         Step::Prepend { prepend } if !text.is_empty() => prepended(prepend),
+        Step::PrependFirst { prepend } if first && !text.is_empty() => prepended(prepend),
         Step::PrependOnce { prepend, first: only }
             if !text.is_empty() && !text.starts_with(prepend.as_bytes()) && (first || !only) =>
         {
             prepended(prepend)
         }
-        Step::Prepend { .. } | Step::PrependOnce { .. } => Cow::Borrowed(text),
+        Step::Prepend { .. } | Step::PrependFirst { .. } | Step::PrependOnce { .. } => Cow::Borrowed(text),
         Step::Strip { strip_left, strip_right } => {
             let mut text = text;
             while *strip_left

@@ -11,7 +11,6 @@
 //! Source: Hugging Face tokenizers 0.23.3, `models/bpe/serialization.rs`, `pre_tokenizers/`, `normalizers/`,
 //! `processors/` and `decoders/`.
 
-mod model;
 mod pipeline;
 mod write;
 
@@ -19,6 +18,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Fault;
+use super::bpe::{self, Bpe};
 use crate::pretokenize::{Pretokenizer, Split};
 use crate::special::SpecialToken;
 use crate::tokenizer::Tokenizer;
@@ -34,7 +34,7 @@ struct File<'f> {
     post_processor: Option<Value>,
     decoder: Option<Value>,
     #[serde(borrow)]
-    model: model::Bpe<'f>,
+    model: Bpe<'f>,
 }
 
 // The flags of the file, each on its own.
@@ -99,7 +99,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Tokenizer, Fault> {
     let byte_level = splits.iter().any(|split| matches!(split, Split::ByteLevel { .. }));
     let decoder = pipeline::decoder(file.decoder.as_ref(), byte_level)?;
     let specials: Vec<SpecialToken> = file.added_tokens.into_iter().map(Into::into).collect();
-    let model = model::read(&file.model, &specials, byte_level)?;
+    let model = bpe::read(&file.model, &specials, byte_level)?;
     let template = pipeline::template(file.post_processor.as_ref())?;
     let tokenizer = Tokenizer::new(Pretokenizer::from_splits(&splits)?, model, specials, template)?;
     let tokenizer = tokenizer.with_normalizer(normalizer, preparation)?;

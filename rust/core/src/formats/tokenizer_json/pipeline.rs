@@ -43,7 +43,7 @@ fn damaged(what: &str, part: &Value, error: &serde_json::Error) -> String {
 pub(super) fn normalizer(part: Option<&Value>) -> Result<Normalizer, String> {
     const SUPPORTED: &str = "NFC, NFD, NFKC, NFKD, Lowercase, Strip, Replace, Prepend and Sequence";
     let steps = flatten(part, "normalizers").into_iter().map(|part| match kind(part) {
-        "NFC" | "NFD" | "NFKC" | "NFKD" | "Lowercase" | "Strip" | "Replace" | "Prepend" => {
+        "NFC" | "NFD" | "NFKC" | "NFKD" | "Lowercase" | "Strip" | "Replace" | "Prepend" | "PrependFirst" => {
             serde_json::from_value(part.clone()).map_err(|error| damaged("normalizer", part, &error))
         }
         _ => Err(unsupported("normalizer", part, SUPPORTED)),

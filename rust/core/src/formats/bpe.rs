@@ -1,4 +1,5 @@
-//! The `model` of a tokenizer.json: vocabulary, merges, and how a piece begins.
+//! A vocabulary and merges as files spell them, made into a model: the `model` of a tokenizer.json, and what
+//! merges.txt and GGUF hold.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -7,7 +8,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use crate::model::{Alphabet, Model, Silent};
+use crate::model::{Alphabet, Model, Silent, may_be_absent};
 use crate::pretokenize::alphabet;
 use crate::special::SpecialToken;
 
@@ -31,7 +32,35 @@ pub(super) struct Bpe<'f> {
     ignore_merges: bool,
 }
 
-impl Bpe<'_> {
+impl<'f> Bpe<'f> {
+    /// From tokens with their ids, and merges written with a space between.
+    pub(super) fn new(vocab: Vec<(Cow<'f, str>, u32)>, merges: Vec<Cow<'f, str>>) -> Self {
+        Self {
+            kind: None,
+            vocab: Vocabulary(vocab.into_iter().map(|(token, id)| (Text(token), id)).collect()),
+            merges: merges.into_iter().map(|merge| Merge(Text(merge), None)).collect(),
+            dropout: None,
+            unk_token: None,
+            continuing_subword_prefix: None,
+            end_of_word_suffix: None,
+            fuse_unk: false,
+            byte_fallback: false,
+            ignore_merges: false,
+        }
+    }
+
+    /// The same, where a piece that is a token is that token.
+    pub(super) fn ignoring_merges(mut self, ignore: bool) -> Self {
+        self.ignore_merges = ignore;
+        self
+    }
+
+    /// The same over characters, with this unknown token.
+    pub(super) fn with_byte_fallback(mut self, unknown: Option<String>) -> Self {
+        (self.byte_fallback, self.fuse_unk, self.unk_token) = (true, true, unknown);
+        self
+    }
+
     pub(super) fn kind(&self) -> Option<&str> {
         self.kind.as_deref()
     }
@@ -155,7 +184,11 @@ impl ByteOf {
 }
 
 /// Added tokens that the vocabulary lists too and no merge makes: text comes to them by their spelling alone.
-fn only_added<'a>(bpe: &Bpe<'_>, specials: &'a [SpecialToken]) -> Result<HashSet<(&'a str, u32)>, String> {
+fn only_added<'a>(
+    bpe: &Bpe<'_>,
+    specials: &'a [SpecialToken],
+    byte_level: bool,
+) -> Result<HashSet<(&'a str, u32)>, String> {
     let by_content: HashMap<&str, u32> = specials.iter().map(|token| (token.content.as_str(), token.id)).collect();
     let mut listed = HashSet::new();
     for (token, id) in &bpe.vocab.0 {
@@ -164,7 +197,10 @@ fn only_added<'a>(bpe: &Bpe<'_>, specials: &'a [SpecialToken]) -> Result<HashSet
             return Err(format!("the added token {content:?} has id {added}, and id {id} in the vocabulary; keep one"));
         }
         let is_byte = bpe.byte_fallback && content.starts_with("<0x");
-        if content.chars().nth(1).is_some() && !is_byte {
+        // A single character may be a byte's, unless it is a letter that was added where the byte is lacking.
+        let first = content.chars().next().unwrap_or_default();
+        let lacking = u8::try_from(first).is_ok_and(|byte| !byte.is_ascii() && may_be_absent(byte));
+        if (content.chars().nth(1).is_some() || lacking && byte_level) && !is_byte {
             listed.insert((content, added));
         }
     }
@@ -202,7 +238,7 @@ fn refuse_unsupported(bpe: &Bpe<'_>, byte_level: bool) -> Result<(), String> {
 
 pub(super) fn read(bpe: &Bpe<'_>, specials: &[SpecialToken], byte_level: bool) -> Result<Model, String> {
     refuse_unsupported(bpe, byte_level)?;
-    let only_added = only_added(bpe, specials)?;
+    let only_added = only_added(bpe, specials, byte_level)?;
     let byte_of = byte_level.then(ByteOf::new);
     // All tokens in one allocation; a token is a place in it.
     let mut arena = Vec::with_capacity(bpe.vocab.0.iter().map(|(token, _)| token.0.len()).sum());
