@@ -27,8 +27,6 @@ import tokfast
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-Encode = "Callable[[list[str]], list[list[int]]]"
-
 # What `.tiktoken` files do not say.
 PATTERNS = {
     "gpt2.tiktoken": "gpt2",
@@ -42,8 +40,6 @@ PATTERNS = {
     "qwen.tiktoken": "qwen2",
     "qwen3_6.tiktoken": "qwen3.5",
 }
-# Where llama.cpp's vectors were made by a library that differs, and in what.
-KNOWN: dict[str, str] = {}
 
 
 class Pair(NamedTuple):
@@ -56,7 +52,7 @@ class Pair(NamedTuple):
 
 
 def tiktoken_pair(path: Path) -> Pair:
-    """Ranks, with the pattern that belongs to them."""
+    """Open ranks, with the pattern that belongs to them."""
     import tiktoken
     from tiktoken.load import load_tiktoken_bpe
 
@@ -69,7 +65,7 @@ def tiktoken_pair(path: Path) -> Pair:
 
 
 def tokenizers_pair(path: Path) -> Pair:
-    """A tokenizer.json; both find all special tokens."""
+    """Open a tokenizer.json; both find all special tokens."""
     import tokenizers
 
     theirs = tokenizers.Tokenizer.from_file(str(path))
@@ -84,7 +80,7 @@ def tokenizers_pair(path: Path) -> Pair:
 
 
 def sentencepiece_pair(path: Path) -> Pair:
-    """A `.model` file."""
+    """Open a `.model` file."""
     import sentencepiece
 
     theirs = sentencepiece.SentencePieceProcessor(model_file=str(path))
@@ -92,7 +88,7 @@ def sentencepiece_pair(path: Path) -> Pair:
 
 
 def tekken_pair(path: Path) -> Pair:
-    """A tekken.json."""
+    """Open a tekken.json."""
     import warnings
 
     from mistral_common.tokens.tokenizers.tekken import Tekkenizer
@@ -108,7 +104,7 @@ def tekken_pair(path: Path) -> Pair:
 
 
 def gpt2_pair(path: Path) -> Pair:
-    """GPT-2's encoder.json, with vocab.bpe beside it."""
+    """Open GPT-2's encoder.json, with vocab.bpe beside it."""
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     theirs = Tokenizer(models.BPE.from_file(str(path), str(path.with_name("vocab.bpe"))))
@@ -122,7 +118,7 @@ def gpt2_pair(path: Path) -> Pair:
 
 
 def pairs(folder: Path, only: list[str]) -> Iterator[tuple[str, Callable[[Path], Pair], Path]]:
-    """Each vocabulary file with the function that opens it."""
+    """Yield each vocabulary file with the function that opens it."""
     kinds: list[tuple[str, Callable[[Path], Pair]]] = [
         ("*.tiktoken", tiktoken_pair),
         ("*tokenizer.json", tokenizers_pair),
@@ -137,7 +133,7 @@ def pairs(folder: Path, only: list[str]) -> Iterator[tuple[str, Callable[[Path],
 
 
 def documents(folder: Path, size: int) -> Iterator[tuple[str, list[str]]]:
-    """The beginning of each text, whole and in parts; adversarial texts as one document each."""
+    """Yield the beginning of each text, whole and in parts; adversarial texts as one document each."""
     for path in sorted(folder.rglob("*.txt")) + sorted(folder.rglob("*.bin")):
         with path.open("rb") as file:
             text = file.read(size).decode("utf-8", errors="ignore")
@@ -146,19 +142,48 @@ def documents(folder: Path, size: int) -> Iterator[tuple[str, list[str]]]:
 
 
 def code_points() -> list[str]:
-    """Every code point between letters, between spaces, and twice, 32 to a document."""
+    """Make documents of every code point: between letters, between spaces, and twice, 32 to a document."""
     alone = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
     shown = [f"a{character}b {character} {character}{character}1" for character in alone]
     return ["".join(shown[start : start + 32]) for start in range(0, len(shown), 32)]
 
 
 def random_strings(count: int) -> list[str]:
-    """Strings of fragments that pretokenizers tell apart, and of characters at random; the same each time."""
-    generator = random.Random(4)
+    """Make strings of fragments that pretokenizers tell apart, and of characters at random; the same each time."""
+    generator = random.Random(4)  # noqa: S311 (no secret)
     fragments = [
         *("a", "b", "the", "The", "THE", "don't", "I'LL", "'s", "\u017f", "1", "23", "4567", " ", "  ", "\n", "\r\n"),
-        *("\t", "\u00a0", "\u3000", ".", "...", "!?", "/", "//", "_", "-", "#", "@", "<s>", "</s>", "<|", "|>", "[INST]"),
-        *("\u00e9", "e\u0301", "\u0130", "\u4e2d", "\u6587", "\u3042", "\ud55c", "\u0e01\u0e33", "\u0939\u093f", "\u0628"),
+        *(
+            "\t",
+            "\u00a0",
+            "\u3000",
+            ".",
+            "...",
+            "!?",
+            "/",
+            "//",
+            "_",
+            "-",
+            "#",
+            "@",
+            "<s>",
+            "</s>",
+            "<|",
+            "|>",
+            "[INST]",
+        ),
+        *(
+            "\u00e9",
+            "e\u0301",
+            "\u0130",
+            "\u4e2d",
+            "\u6587",
+            "\u3042",
+            "\ud55c",
+            "\u0e01\u0e33",
+            "\u0939\u093f",
+            "\u0628",
+        ),
         *("\U0001f600", "\U0001f468\u200d\U0001f469", "\u2581", "<0x0A>", "\ufb01", "\u00bd", "\x00", "\ufeff"),
     ]
     strings = []
@@ -172,7 +197,7 @@ def random_strings(count: int) -> list[str]:
 
 
 def compare(pair: Pair, texts: list[str]) -> tuple[int, int, list[str]]:
-    """Number of documents whose ids differ, whose decoded text differs, and the first few of them."""
+    """Count documents whose ids differ and whose decoded text differs; name the first few."""
     ours = pair.ours.encode_batch(texts, allowed_special="all" if pair.library == "tokenizers" else ())
     theirs = pair.encode(texts)
     ids, decoded, examples = 0, 0, []
@@ -203,9 +228,7 @@ def llama_cpp(folder: Path, only: list[str]) -> Iterator[dict[str, object]]:
         lines = expected.read_text(encoding="utf-8").split("\n")
         ids = [[int(number) for number in line.split()] for line in lines[: len(texts)]]
         texts = texts[: len(ids)]
-        differ = [
-            text for text, row in zip(texts, ids, strict=True) if ours.encode(text, allowed_special="all") != row
-        ]
+        differ = [text for text, row in zip(texts, ids, strict=True) if ours.encode(text, allowed_special="all") != row]
         yield {**row, "documents": len(texts), "differ": len(differ), "examples": [ascii(text) for text in differ[:3]]}
 
 
@@ -219,9 +242,7 @@ def main() -> int:
     parser.add_argument("--random", type=int, default=1_000_000, metavar="N")
     parser.add_argument("--record", type=Path, metavar="FILE")
     options = parser.parse_args()
-    kept = {"multilingual", "adversarial", ""}
-    texts = [entry for entry in documents(options.corpora, options.bytes) if entry]
-    del kept
+    texts = list(documents(options.corpora, options.bytes))
     texts += [("every code point", code_points()), ("random strings", random_strings(options.random))]
     rows: list[dict[str, object]] = []
     for name, make, path in pairs(options.vocabularies, options.only):

@@ -136,6 +136,9 @@ impl Model {
     /// From tokens with ranks, which are their ids (tiktoken).
     pub fn from_ranks<B: AsRef<[u8]>>(tokens: &[(B, u32)]) -> Result<Self, Fault> {
         let mut model = Self::from_tokens(Alphabet::Bytes, tokens, &[])?;
+        if let Some(byte) = (0..=255u8).find(|&byte| model.byte_id(byte) == u32::MAX) {
+            return Err(format!("the single byte 0x{byte:02X} is not in the vocabulary; ranks need all 256 of them"));
+        }
         let mut merges = Vec::with_capacity(tokens.len());
         let mut all_whole = true;
         for id in 0..model.spans.len() as u32 {
