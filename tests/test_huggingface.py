@@ -348,7 +348,7 @@ def test_from_pretrained_reads_the_cache_only(tmp_path: Path, monkeypatch: pytes
         Tokenizer.from_pretrained("org/name")
 
 
-def test_what_cannot_be_done(source: dict[str, Any], plain: Pair) -> None:
+def test_what_cannot_be_done(plain: Pair) -> None:
     wrong: Any = 5
     with pytest.raises(TypeError, match="a text must be str, not int"):
         plain[0].encode(wrong)
@@ -360,5 +360,22 @@ def test_what_cannot_be_done(source: dict[str, Any], plain: Pair) -> None:
         plain[0].enable_truncation(5, stride=5)
     with pytest.raises(ValueError, match="direction is 'up'"):
         plain[0].enable_padding(direction="up")
-    with pytest.raises(tokfast.TokenizerFileError):
-        Tokenizer.from_str(json.dumps(source | {"post_processor": {"type": "Nothing"}}))
+    with pytest.raises(ValueError, match="max_length is -1"):
+        plain[0].enable_truncation(-1)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"post_processor": {"type": "Nothing"}},
+        {"post_processor": TEMPLATE | {"pair": [{"SpecialToken": {"id": "<other>", "type_id": 0}}]}},
+        {"post_processor": TEMPLATE | {"pair": [{"Sequence": {"id": "C", "type_id": 0}}]}},
+        {"truncation": {"max_length": 5}},
+        {"truncation": {"max_length": 5, "stride": "1", "strategy": "LongestFirst"}},
+        {"padding": 3},
+    ],
+    ids=str,
+)
+def test_a_damaged_file(source: dict[str, Any], part: dict[str, Any]) -> None:
+    with pytest.raises(tokfast.TokenizerFileError, match=r"post.processor|truncation"):
+        Tokenizer.from_str(json.dumps(source | part))

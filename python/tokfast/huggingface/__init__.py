@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tokfast import _tokfast
+from tokfast._errors import TokenizerFileError
 from tokfast._hub import tokenizer_json
 from tokfast.huggingface._encoding import Encoding
 from tokfast.huggingface._template import PostProcessor
@@ -71,13 +72,19 @@ class Tokenizer:
         self._bytes = _byte_tokens(self._vocab) if description["model"].get("byte_fallback") else {}
         # Without a pre-tokenizer all that stands between added tokens is one word.
         self._cuts_words = description.get("pre_tokenizer") is not None
-        self._added = frozenset(entry["id"] for entry in added.values())
-        self._post_processor = PostProcessor(description.get("post_processor"), self._tokens_of)
+        self._added = {entry["id"]: token for token, entry in added.items()}
         self._truncation: dict[str, Any] | None = None
         self._padding: dict[str, Any] | None = None
         self.encode_special_tokens = False
         """Whether special tokens in a text are ordinary text."""
-        self._restore(description.get("truncation"), description.get("padding"))
+        try:
+            self._post_processor = PostProcessor(description.get("post_processor"), self._tokens_of)
+            self._restore(description.get("truncation"), description.get("padding"))
+        except (LookupError, TypeError, AttributeError, StopIteration) as error:
+            raise TokenizerFileError(
+                "the post_processor, truncation or padding of this tokenizer.json is not in the form of Hugging Face "
+                f"tokenizers 0.23 ({error!r}); write it again with that library"
+            ) from error
 
     # ------------------------------------------------------------------------------------------ files
 
@@ -201,7 +208,7 @@ class Tokenizer:
                 raise TypeError(f"a text must be str, not {type(text).__name__}; pass is_pretokenized=True for words")
             ids, spans, words = self._tokenizer._encode_with_words(text, allowed_special=allowed)  # noqa: SLF001
             if not self._cuts_words:
-                words = self._words_between_added(ids)
+                words = self._words_between_added(text, ids, spans)
             return Encoding(ids, spans, words, self._tokens_of, type_id=type_id)
         if isinstance(text, str) or not all(isinstance(word, str) for word in text):
             raise TypeError(f"with is_pretokenized=True a text is a list of words, not {type(text).__name__}")
@@ -211,11 +218,13 @@ class Tokenizer:
             parts.append(Encoding(ids, spans, [number] * len(ids), self._tokens_of, type_id=type_id))
         return Encoding.merge(parts or [Encoding([], [], [], self._tokens_of)], growing_offsets=False)
 
-    def _words_between_added(self, ids: list[int]) -> list[int | None]:
+    def _words_between_added(self, text: str, ids: list[int], spans: list[tuple[int, int]]) -> list[int | None]:
         words: list[int | None] = []
         word, begun = -1, False
-        for number in ids:
-            is_added = number in self._added
+        for number, (start, end) in zip(ids, spans, strict=True):
+            # The same token may also be made of ordinary text, such as two spaces that stand as U+2581 U+2581.
+            added = self._added.get(number)
+            is_added = added is not None and text[start:end].strip() == added.strip()
             word += is_added or not begun
             begun = not is_added
             words.append(word)
@@ -319,6 +328,8 @@ class Tokenizer:
         """
         if strategy not in _STRATEGIES:
             raise ValueError(f"strategy is {strategy!r}; pass one of {', '.join(_STRATEGIES)}")
+        if max_length < 0 or stride < 0:
+            raise ValueError(f"max_length is {max_length} and stride is {stride}; pass numbers from 0 up")
         room = max_length - self.num_special_tokens_to_add(False)
         if max_length and stride >= max(room, 1):
             raise ValueError(

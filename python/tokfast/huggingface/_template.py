@@ -90,7 +90,7 @@ def _flattened(description: dict[str, Any] | None) -> list[dict[str, Any]]:
 
 def _piece(item: dict[str, Any], ids: dict[str, list[int]]) -> _Piece:
     if "Sequence" in item:
-        return "AB".index(item["Sequence"]["id"]), item["Sequence"]["type_id"]
+        return {"A": 0, "B": 1}[item["Sequence"]["id"]], item["Sequence"]["type_id"]
     return ids[item["SpecialToken"]["id"]], item["SpecialToken"]["type_id"]
 
 
