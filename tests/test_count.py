@@ -72,6 +72,44 @@ def test_batch_of_nothing(trained: tokfast.Tokenizer) -> None:
     assert trained.count_batch([]).shape == (0,)
 
 
+def test_up_to_a_limit_is_the_count_or_one_more(real: tokfast.Tokenizer) -> None:
+    for text in [*HARD_STRINGS, *HARD_BYTES, peers.code(20_000)]:
+        count = real.count(text)
+        for limit in {0, 1, count - 1, count, count + 1, 10**30} - {-1}:
+            assert real.count_up_to(text, limit) == min(count, limit + 1), (ascii(text), limit)
+
+
+def test_up_to_a_limit_heeds_special_tokens(trained: tokfast.Tokenizer) -> None:
+    text = "<|end|>" * 10
+    assert trained.count_up_to(text, 5, allowed_special="all") == 6
+    assert trained.count_up_to(text, 10, allowed_special="all") == 10
+    with pytest.raises(tokfast.SpecialTokenError):
+        trained.count_up_to(text, 5, disallowed_special="all")
+
+
+def test_a_negative_limit_is_refused(trained: tokfast.Tokenizer) -> None:
+    with pytest.raises(ValueError, match="limit is -1"):
+        trained.count_up_to("a", -1)
+
+
+def test_what_is_kept_changes_no_count(trained: tokfast.Tokenizer) -> None:
+    text = peers.code(50_000)
+    trained.clear_cache()
+    first = trained.count(text)
+    stats = trained.cache_stats()
+    assert 0 < stats["misses"] < stats["lookups"]
+    assert 0 < stats["entries"]
+    assert 0 < stats["bytes"] <= stats["process_bytes"] <= stats["budget"]
+    assert trained.count(text) == first
+    again = trained.cache_stats()
+    assert again["misses"] == stats["misses"], "the second pass merges nothing"
+    assert again["lookups"] == 2 * stats["lookups"]
+    trained.clear_cache()
+    empty = trained.cache_stats()
+    assert empty["lookups"] == empty["misses"] == empty["entries"] == empty["bytes"] == 0
+    assert trained.count(text) == first
+
+
 def test_empty_text_has_no_tokens(trained: tokfast.Tokenizer) -> None:
     assert trained.count("") == trained.count(b"") == 0
 

@@ -323,6 +323,51 @@ class Tokenizer:
         disallowed_special: _Special = (),
     ) -> int:
         """Return how many ids a text has: ``len(encode(text))``, without making the list."""
+    def count_up_to(
+        self,
+        text: _Text,
+        limit: int,
+        *,
+        add_special_tokens: bool = False,
+        allowed_special: _Special = (),
+        disallowed_special: _Special = (),
+    ) -> int:
+        """Return ``min(count(text), limit + 1)``, and stop reading the text once that is known.
+
+        So ``count_up_to(text, limit) <= limit`` says whether a text fits, at the price of the part that does.
+
+        Parameters
+        ----------
+        limit
+            A number of tokens, 0 or more.
+
+        Raises
+        ------
+        ValueError
+            The limit is negative.
+
+        Examples
+        --------
+        >>> import tokfast
+        >>> tok = tokfast.load("tokfast-32k")
+        >>> tok.count_up_to("one two three " * 1000, 5), tok.count_up_to("one", 5)
+        (6, 1)
+        """
+    def cache_stats(self) -> dict[str, int]:
+        """Return what this tokenizer keeps of texts it has encoded, to encode the next ones faster.
+
+        What is kept never changes a result. All tokenizers of a process share one budget: 64 MiB, or the number of
+        bytes in the environment variable ``TOKFAST_CACHE_BYTES``.
+
+        Returns
+        -------
+        dict
+            ``lookups``: pieces of text looked up; ``misses``: those that had to be merged; ``entries``: pieces that
+            are kept; ``bytes``: memory for them; ``process_bytes``: memory of all tokenizers; ``budget``: the most
+            that may be.
+        """
+    def clear_cache(self) -> None:
+        """Forget the texts that were encoded before, and free their memory. Results stay the same."""
     def count_batch(
         self,
         texts: Iterable[_Text],

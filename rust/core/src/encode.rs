@@ -1,10 +1,11 @@
 //! Text -> ids, or only their number.
 //!
 //! Naive: for every piece, merge the pair of the smallest rank until none is left: quadratic in the piece.
-//! Idea: nine pieces in ten are one token, found by one look-up. The others are short: ranks of neighbours in an array
-//! on the stack, the smallest found by a scan. Only a piece longer than [`SCAN`] symbols gets a heap of ranks and links
-//! between symbols. A piece seen a moment ago is not merged again ([`Cache`]). All end in a [`Sink`], which keeps ids or counts them, so a count is the length of the encoding by
-//! construction.
+//! Idea: text repeats itself, so a piece is mostly one that was merged before: it is looked up in a [`Cache`], which
+//! answers from one line of 64 bytes. Pieces come in blocks of [`BLOCK`]: a first pass makes the keys of a block and has
+//! their lines fetched, a second one reads them, when they have arrived; it has one branch, for everything that is rare.
+//! A piece that is not there is looked up as a token, then merged. All end in a [`Sink`], which keeps ids or counts them,
+//! so a count is the length of the encoding by construction.
 //! Cost: O(bytes) for text, O(n log n) for one piece of n bytes. Worst case: one giant piece, 16 bytes of memory a byte.
 //! Invariant: the ids are those of [`merge_all`](crate::model::merge_all) piece by piece, whatever path is taken.
 //! Source: tiktoken `_byte_pair_merge` for the scan; Hugging Face `Word::merge_all` for the heap.
@@ -12,11 +13,13 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::cache::Cache;
-use crate::error::Result;
+use crate::cache::{self, BLOCK, Borrowed, Cache, Found, IDS, Pool, Workspace};
+use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::model::{Model, Step};
+use crate::prefetch::prefetch;
 use crate::pretokenize::Pretokenizer;
+use crate::table::SHORT;
 
 /// The most symbols that are merged by a scan.
 const SCAN: usize = 64;
@@ -26,99 +29,272 @@ const NONE: Step = Step { rank: u32::MAX, product: u32::MAX };
 
 /// Where the ids of a text go.
 pub(crate) trait Sink {
+    /// Whether ids are looked at; otherwise [`Self::add`] is enough.
+    const KEEPS: bool;
     /// Takes the next ids.
     fn extend(&mut self, ids: &[u32]);
+    /// Notes that so many ids come next.
+    fn add(&mut self, number: usize);
+    /// Whether it has seen enough.
+    fn is_full(&self) -> bool {
+        false
+    }
 }
 
 impl Sink for Vec<u32> {
+    const KEEPS: bool = true;
     #[inline]
     fn extend(&mut self, ids: &[u32]) {
         self.extend_from_slice(ids);
     }
+    fn add(&mut self, _: usize) {}
 }
 
-/// Counts ids.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Count(pub(crate) u64);
+/// Counts ids, up to a limit or a little beyond it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Count {
+    /// How many there were.
+    pub(crate) number: u64,
+    /// More than this are too many.
+    pub(crate) limit: u64,
+}
 
-impl Sink for Count {
-    #[inline]
-    fn extend(&mut self, ids: &[u32]) {
-        self.0 += ids.len() as u64;
+impl Default for Count {
+    fn default() -> Self {
+        Self { number: 0, limit: u64::MAX }
     }
 }
 
-/// Encodes text that holds no special tokens.
+impl Sink for Count {
+    const KEEPS: bool = false;
+    #[inline]
+    fn extend(&mut self, ids: &[u32]) {
+        self.number += ids.len() as u64;
+    }
+    #[inline]
+    fn add(&mut self, number: usize) {
+        self.number += number as u64;
+    }
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.number > self.limit
+    }
+}
+
+/// A tokenizer's parts that encoding needs, and a thread's memory for it.
+#[derive(Debug)]
+pub(crate) struct Encoder<'e> {
+    model: &'e Model,
+    pretokenizer: &'e Pretokenizer,
+    /// `None`: every piece is merged anew.
+    memory: Option<Borrowed<'e>>,
+}
+
+impl<'e> Encoder<'e> {
+    /// For one of `threads` threads that share a text of so many bytes.
+    pub(crate) fn new(
+        model: &'e Model,
+        pretokenizer: &'e Pretokenizer,
+        pool: &'e Pool,
+        bytes: usize,
+        threads: usize,
+    ) -> Self {
+        let (mut memory, grew) = pool.borrow(bytes, threads);
+        if grew {
+            seed(model, &mut memory.workspace.cache);
+        }
+        Self { model, pretokenizer, memory: Some(memory) }
+    }
+
+    /// One that keeps nothing and has no fast paths: what the others are compared with.
+    pub(crate) fn plain(model: &'e Model, pretokenizer: &'e Pretokenizer) -> Self {
+        Self { model, pretokenizer, memory: None }
+    }
+
+    /// Encodes text that holds no special tokens.
+    pub(crate) fn encode<S: Sink>(&mut self, text: &[u8], sink: &mut S, interrupt: &Interrupt<'_>) -> Result<()> {
+        let Some(memory) = &mut self.memory else {
+            return self.pretokenizer.split(text, |start, end| merge(self.model, text, start, end, sink, interrupt));
+        };
+        let mut checked = 0;
+        let mut room = std::mem::take(&mut memory.workspace.ends);
+        let outcome = self.pretokenizer.split_batches(&mut room, text, |base, ends| {
+            let mut start = base;
+            for block in ends.chunks(BLOCK) {
+                start = look_up(self.model, &mut memory.workspace, text, (base, start), block, sink, interrupt)?;
+            }
+            if memory.grow_if_full() {
+                seed(self.model, &mut memory.workspace.cache);
+            }
+            if start - checked > 1 << 20 {
+                checked = start;
+                interrupt.check()?;
+            }
+            // Nobody looks at the error.
+            if sink.is_full() { Err(Error::Interrupted) } else { Ok(()) }
+        });
+        memory.workspace.ends = room;
+        if sink.is_full() { Ok(()) } else { outcome }
+    }
+}
+
+/// Puts the tokens into a cache that is large enough for them: most of them will be asked for.
+fn seed(model: &Model, cache: &mut Cache) {
+    if cache.len() >= model.len() {
+        for (bytes, id) in model.whole_tokens().filter(|(bytes, _)| bytes.len() <= SHORT) {
+            cache.seed(cache::key(bytes, 0, bytes.len()), id);
+        }
+    }
+}
+
+/// Looks up the pieces of a block, the first of which begins at `start`; returns where the last one ends.
 #[inline]
-pub(crate) fn encode(
+fn look_up<S: Sink>(
     model: &Model,
-    pretokenizer: &Pretokenizer,
-    cache: &mut Cache,
+    work: &mut Workspace,
     text: &[u8],
+    (base, start): (usize, usize),
+    ends: &[u32],
+    sink: &mut S,
+    interrupt: &Interrupt<'_>,
+) -> Result<usize> {
+    let Workspace { cache, keys, homes, ids, lookups, .. } = work;
+    *lookups += ends.len() as u64;
+    let lines = cache.lines();
+    let mut from = start;
+    for ((&end, key), home) in ends.iter().zip(&mut *keys).zip(&mut *homes) {
+        let end = base + end as usize;
+        *key = cache::key(text, from, end);
+        *home = cache.home(*key) as u32;
+        prefetch(lines, *home as usize);
+        from = end;
+    }
+    let (mut done, mut counted, mut kept) = (0, 0, 0);
+    loop {
+        // Up to the first piece that is not simply there.
+        let lines = cache.lines();
+        let mut rest = keys[done..ends.len()].iter().zip(&homes[done..ends.len()]);
+        let stop = rest.position(|(&key, &home)| {
+            let value = cache::probe(&lines[home as usize], key);
+            let number = cache::number(value);
+            if !cache::is_found(number) {
+                return true;
+            }
+            if S::KEEPS {
+                ids[kept..kept + IDS].copy_from_slice(&cache::ids(value));
+                kept += number;
+            } else {
+                counted += number;
+            }
+            false
+        });
+        let Some(stop) = stop else { break };
+        if S::KEEPS {
+            sink.extend(&ids[..std::mem::take(&mut kept)]);
+        }
+        let at = done + stop;
+        let from = if at == 0 { start } else { base + ends[at - 1] as usize };
+        let misses = &mut work.misses;
+        find_or_merge(model, cache, misses, text, (from, base + ends[at] as usize), keys[at], sink, interrupt)?;
+        done = at + 1;
+    }
+    if S::KEEPS {
+        sink.extend(&ids[..kept]);
+    } else {
+        sink.add(counted);
+    }
+    Ok(from)
+}
+
+/// A piece that the first look did not find.
+#[cold]
+#[inline(never)]
+#[allow(clippy::too_many_arguments)]
+fn find_or_merge<S: Sink>(
+    model: &Model,
+    cache: &mut Cache,
+    misses: &mut u64,
+    text: &[u8],
+    (start, end): (usize, usize),
+    key: u128,
+    sink: &mut S,
+    interrupt: &Interrupt<'_>,
+) -> Result<()> {
+    let piece = &text[start..end];
+    let hash = if piece.len() <= SHORT {
+        match cache.find(key) {
+            Found::Value(value) => {
+                sink.extend(&cache::ids(value)[..cache::number(value)]);
+                return Ok(());
+            }
+            Found::Record(ids) => {
+                sink.extend(ids);
+                return Ok(());
+            }
+            Found::Nothing => None,
+        }
+    } else {
+        let hash = Cache::long_key(piece);
+        if let Some(ids) = hash.and_then(|hash| cache.find_long(hash, piece)) {
+            sink.extend(ids);
+            return Ok(());
+        }
+        hash
+    };
+    *misses += 1;
+    let (mut symbols, mut many) = ([0; SCAN], Vec::new());
+    let ids = if !model.starts_from_bytes() {
+        encode_piece(model, piece, &mut many, interrupt)?;
+        many.as_slice()
+    } else if piece.len() > SCAN {
+        return merge(model, text, start, end, sink, interrupt);
+    } else {
+        merge_short(model, text, start, end, &mut symbols)
+    };
+    match hash {
+        Some(hash) => cache.put_long(hash, piece, ids),
+        None if piece.len() <= SHORT => cache.put(key, ids),
+        None => {}
+    }
+    sink.extend(ids);
+    Ok(())
+}
+
+/// The ids of a piece of at most [`SCAN`] bytes.
+fn merge_short<'s>(model: &Model, text: &[u8], start: usize, end: usize, symbols: &'s mut [u32; SCAN]) -> &'s [u32] {
+    match model.whole(text, start, end) {
+        Some(id) => {
+            symbols[0] = id;
+            &symbols[..1]
+        }
+        None => merge_by_scan(model, &text[start..end], symbols),
+    }
+}
+
+/// The ids of any piece.
+fn merge(
+    model: &Model,
+    text: &[u8],
+    start: usize,
+    end: usize,
     sink: &mut impl Sink,
     interrupt: &Interrupt<'_>,
 ) -> Result<()> {
     if !model.starts_from_bytes() {
-        return encode_symbols(model, pretokenizer, cache, text, sink, interrupt);
-    }
-    let mut checked = 0;
-    pretokenizer.split(text, |start, end| {
-        if end - checked > 1 << 20 {
-            checked = end;
-            interrupt.check()?;
-        }
-        let key = cache.key(text, start, end);
-        if let Some((ids, len)) = key.and_then(|key| cache.get(key)) {
-            sink.extend(&ids[..len]);
-            return Ok(());
-        }
-        if end - start > SCAN && model.whole(text, start, end).is_none() {
-            return merge_by_heap(model, &text[start..end], sink, interrupt);
-        }
-        let mut symbols = [0; SCAN];
-        let ids = match model.whole(text, start, end) {
-            Some(id) => {
-                symbols[0] = id;
-                &symbols[..1]
-            }
-            None => merge_by_scan(model, &text[start..end], &mut symbols),
-        };
-        sink.extend(ids);
-        if let Some(key) = key {
-            cache.put(key, ids);
-        }
-        Ok(())
-    })
-}
-
-/// Encodes with a model whose pieces do not consist of their bytes.
-fn encode_symbols(
-    model: &Model,
-    pretokenizer: &Pretokenizer,
-    cache: &mut Cache,
-    text: &[u8],
-    sink: &mut impl Sink,
-    interrupt: &Interrupt<'_>,
-) -> Result<()> {
-    let (mut checked, mut ids) = (0, Vec::new());
-    pretokenizer.split(text, |start, end| {
-        if end - checked > 1 << 20 {
-            checked = end;
-            interrupt.check()?;
-        }
-        let key = cache.key(text, start, end);
-        if let Some((ids, len)) = key.and_then(|key| cache.get(key)) {
-            sink.extend(&ids[..len]);
-            return Ok(());
-        }
-        ids.clear();
+        let mut ids = Vec::new();
         encode_piece(model, &text[start..end], &mut ids, interrupt)?;
         sink.extend(&ids);
-        if let Some(key) = key {
-            cache.put(key, &ids);
-        }
-        Ok(())
-    })
+        return Ok(());
+    }
+    if end - start > SCAN && model.whole(text, start, end).is_none() {
+        return merge_by_heap(model, &text[start..end], sink, interrupt);
+    }
+    if end - start > SCAN {
+        sink.extend(&model.whole(text, start, end).map_or([0; 1], |id| [id]));
+        return Ok(());
+    }
+    sink.extend(merge_short(model, text, start, end, &mut [0; SCAN]));
+    Ok(())
 }
 
 /// Appends the ids of one piece, of any model.
@@ -281,9 +457,14 @@ mod tests {
         fn whole_pieces_and_the_cache_change_nothing((model, ranks) in models(), cached in any::<bool>(), text in "([abc]{1,9} ?){0,20}[abc]{0,200}") {
             let pretokenizer = Pretokenizer::new(Some("gpt2")).unwrap();
             let (mut ids, mut count, mut expected) = (Vec::new(), Count::default(), Vec::new());
-            let mut cache = if cached { Cache::for_text(4096) } else { Cache::default() };
-            encode(&model, &pretokenizer, &mut cache, text.as_bytes(), &mut ids, &Interrupt::never()).unwrap();
-            encode(&model, &pretokenizer, &mut cache, text.as_bytes(), &mut count, &Interrupt::never()).unwrap();
+            let pool = Pool::default();
+            let mut encoder = if cached {
+                Encoder::new(&model, &pretokenizer, &pool, 0, 1)
+            } else {
+                Encoder::plain(&model, &pretokenizer)
+            };
+            encoder.encode(text.as_bytes(), &mut ids, &Interrupt::never()).unwrap();
+            encoder.encode(text.as_bytes(), &mut count, &Interrupt::never()).unwrap();
             pretokenizer.split(text.as_bytes(), |start, end| {
                 let piece = &text.as_bytes()[start..end];
                 match model.id(piece).filter(|_| ranks) {
@@ -292,7 +473,7 @@ mod tests {
                 }
                 Ok(())
             }).unwrap();
-            prop_assert_eq!(count.0, ids.len() as u64);
+            prop_assert_eq!(count.number, ids.len() as u64);
             prop_assert_eq!(ids, expected);
         }
     }

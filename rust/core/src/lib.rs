@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Each module imports only from those before it: [`error`], [`interrupt`], [`threads`], [`files`], `prefetch`, [`table`],
-//! [`normalize`], [`pretokenize`], [`special`], [`words`], [`train`](mod@train), [`model`], `cache`, `encode`, [`decode`],
+//! [`normalize`], [`pretokenize`], [`special`], [`words`], [`train`](mod@train), [`model`], `cache`, `encode`, [`decode`], `batch`,
 //! [`tokenizer`], [`offsets`], `cut`, [`stream`], [`formats`]. Read them in this order. Nothing here knows of Python.
 //!
 //! # Example: train, encode, count, decode
@@ -43,11 +43,13 @@ pub mod tokenizer;
 pub mod train;
 pub mod words;
 
+mod batch;
 mod cache;
 mod cut;
 mod encode;
 mod prefetch;
 
+pub use cache::CacheStats;
 pub use error::{Error, Result};
 pub use interrupt::{Interrupt, Phase, Progress};
 pub use model::Model;

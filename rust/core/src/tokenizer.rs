@@ -1,6 +1,7 @@
 //! A tokenizer: pretokenizer, model and special tokens, put together and never changed again.
 //!
-//! Every method takes `&self` and keeps nothing between calls, so a tokenizer is used from many threads at once.
+//! Every method takes `&self`, and what calls leave behind for later ones changes no result ([`CacheStats`]), so a
+//! tokenizer is used from many threads at once.
 
 mod training;
 
@@ -8,19 +9,17 @@ use sha2::{Digest, Sha256};
 
 pub use training::Report;
 
-use crate::cache::Cache;
+use crate::batch;
+pub use crate::batch::Batch;
+use crate::cache::{CacheStats, Pool};
 use crate::decode::{Decoder, Surfaces, Vocabulary};
-use crate::encode::{self, Count, Sink};
+use crate::encode::{self, Count, Encoder, Sink};
 use crate::error::{Error, Result};
-use crate::interrupt::{Interrupt, Phase};
+use crate::interrupt::Interrupt;
 use crate::model::Model;
 use crate::normalize::Normalizer;
 use crate::pretokenize::{Pretokenizer, UNICODE_VERSION};
 use crate::special::{Finders, SpecialToken, SpecialTokens, Which};
-use crate::threads;
-
-/// Bytes of text below which another thread costs more than it brings.
-const TEXT_PER_THREAD: usize = 128 << 10;
 
 /// The stand-in for a space in `SentencePiece` models, which begins a word.
 const WORD: &str = "\u{2581}";
@@ -34,6 +33,9 @@ pub struct EncodeOptions<'a> {
     pub disallowed: Which<'a>,
     /// Whether the ids that the tokenizer's own template puts around a text are added.
     pub add_special_tokens: bool,
+    /// Takes no fast path and keeps nothing: what the fast paths are compared with.
+    #[doc(hidden)]
+    pub plain: bool,
 }
 
 /// BPE: text to ids and back, exactly.
@@ -51,15 +53,8 @@ pub struct Tokenizer {
     /// Ids before and after a text under `add_special_tokens`.
     template: (Vec<u32>, Vec<u32>),
     report: Option<std::sync::Arc<Report>>,
-}
-
-/// The ids of many texts: those of text `i` are `ids[offsets[i]..offsets[i + 1]]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Batch {
-    /// All ids.
-    pub ids: Vec<u32>,
-    /// Where each text begins; one more entry than texts.
-    pub offsets: Vec<i64>,
+    /// What is kept between calls; never a part of the result.
+    pool: Pool,
 }
 
 impl Tokenizer {
@@ -111,6 +106,7 @@ impl Tokenizer {
             decoder: None,
             template: (Vec::new(), Vec::new()),
             report: None,
+            pool: Pool::default(),
         };
         tokenizer.with_template(template)
     }
@@ -157,12 +153,20 @@ impl Tokenizer {
             && self.specials.are_plain()
     }
 
+    /// What a thread needs to encode its share of so many bytes of text.
+    fn encoder(&self, options: &EncodeOptions<'_>, bytes: usize, threads: usize) -> Encoder<'_> {
+        if options.plain {
+            return Encoder::plain(&self.model, &self.pretokenizer);
+        }
+        Encoder::new(&self.model, &self.pretokenizer, &self.pool, bytes, threads)
+    }
+
     /// Encodes a text into a sink.
     fn encode_into(
         &self,
         text: &[u8],
         options: &EncodeOptions<'_>,
-        cache: &mut Cache,
+        encoder: &mut Encoder<'_>,
         sink: &mut impl Sink,
         interrupt: &Interrupt<'_>,
     ) -> Result<()> {
@@ -172,13 +176,16 @@ impl Tokenizer {
         sink.extend(before);
         let finders = self.specials.finders(options.allowed)?;
         finders.raw.split(
-            &mut (&mut *sink, cache),
+            &mut (&mut *sink, encoder),
             text,
-            |(sink, cache), start, end| {
-                if self.normalizer.is_empty() && self.preparation.is_empty() && finders.normalized.is_empty() {
-                    return encode::encode(&self.model, &self.pretokenizer, cache, &text[start..end], *sink, interrupt);
+            |(sink, encoder), start, end| {
+                if sink.is_full() {
+                    return Ok(());
                 }
-                self.encode_normalized(&text[start..end], start == 0, &finders, cache, *sink, interrupt)
+                if self.normalizer.is_empty() && self.preparation.is_empty() && finders.normalized.is_empty() {
+                    return encoder.encode(&text[start..end], *sink, interrupt);
+                }
+                self.encode_normalized(&text[start..end], start == 0, &finders, encoder, *sink, interrupt)
             },
             |(sink, _), id, _, _| sink.extend(&[id]),
         )?;
@@ -199,17 +206,17 @@ impl Tokenizer {
         text: &[u8],
         first: bool,
         finders: &Finders,
-        cache: &mut Cache,
+        encoder: &mut Encoder<'_>,
         sink: &mut impl Sink,
         interrupt: &Interrupt<'_>,
     ) -> Result<()> {
         let text = self.normalizer.normalize(text, first);
         finders.normalized.split(
-            &mut (sink, cache),
+            &mut (sink, encoder),
             &text,
-            |(sink, cache), start, end| {
+            |(sink, encoder), start, end| {
                 let prepared = self.preparation.normalize(&text[start..end], first && start == 0);
-                encode::encode(&self.model, &self.pretokenizer, cache, &prepared, *sink, interrupt)
+                encoder.encode(&prepared, *sink, interrupt)
             },
             |(sink, _), id, _, _| sink.extend(&[id]),
         )
@@ -217,48 +224,31 @@ impl Tokenizer {
 
     /// The ids of a text.
     pub fn encode(&self, text: &[u8], options: &EncodeOptions<'_>, interrupt: &Interrupt<'_>) -> Result<Vec<u32>> {
-        let mut ids = Vec::new();
-        self.encode_into(text, options, &mut Cache::for_text(text.len()), &mut ids, interrupt)?;
+        let mut ids = Vec::with_capacity(text.len() / 4 + 4);
+        self.encode_into(text, options, &mut self.encoder(options, text.len(), 1), &mut ids, interrupt)?;
         Ok(ids)
     }
 
     /// How many ids a text has: the length of [`Self::encode`].
     pub fn count(&self, text: &[u8], options: &EncodeOptions<'_>, interrupt: &Interrupt<'_>) -> Result<u64> {
         let mut count = Count::default();
-        self.encode_into(text, options, &mut Cache::for_text(text.len()), &mut count, interrupt)?;
-        Ok(count.0)
+        self.encode_into(text, options, &mut self.encoder(options, text.len(), 1), &mut count, interrupt)?;
+        Ok(count.number)
     }
 
-    /// Runs over groups of neighbouring texts on several threads, and returns what each group gave, in order.
-    fn over_groups<T: Send>(
-        texts: &[&[u8]],
-        threads: usize,
+    /// As [`Self::count`] where that is at most `limit`, else `limit + 1`: text after that is not looked at.
+    pub fn count_up_to(
+        &self,
+        text: &[u8],
+        limit: u64,
+        options: &EncodeOptions<'_>,
         interrupt: &Interrupt<'_>,
-        work: impl Fn(&[&[u8]], &mut Cache) -> Result<T> + Sync,
-    ) -> Result<Vec<T>> {
-        let total: usize = texts.iter().map(|text| text.len()).sum();
-        interrupt.begin(Phase::Encode, total as u64);
-        let mut groups = Vec::new();
-        let (mut start, mut size) = (0, 0);
-        for (index, text) in texts.iter().enumerate() {
-            size += text.len();
-            if size >= TEXT_PER_THREAD || index + 1 == texts.len() {
-                groups.push(&texts[start..=index]);
-                (start, size) = (index + 1, 0);
-            }
-        }
-        let states = threads::run(
-            threads.min(total / TEXT_PER_THREAD + 1),
-            groups.len(),
-            || (Vec::new(), Cache::for_text(total)),
-            |(done, cache), index| {
-                done.push((index, work(groups[index], cache)?));
-                interrupt.advance(groups[index].iter().map(|text| text.len() as u64).sum())
-            },
-        )?;
-        let mut done: Vec<(usize, T)> = states.into_iter().flat_map(|(done, _)| done).collect();
-        done.sort_unstable_by_key(|(index, _)| *index);
-        Ok(done.into_iter().map(|(_, outcome)| outcome).collect())
+    ) -> Result<u64> {
+        let mut count = Count { number: 0, limit };
+        // A token has at least one byte, but a long text is seldom looked at beyond this.
+        let bytes = text.len().min(usize::try_from(limit).unwrap_or(usize::MAX).saturating_mul(16));
+        self.encode_into(text, options, &mut self.encoder(options, bytes, 1), &mut count, interrupt)?;
+        Ok(count.number.min(limit.saturating_add(1)))
     }
 
     /// The ids of many texts.
@@ -269,26 +259,13 @@ impl Tokenizer {
         threads: usize,
         interrupt: &Interrupt<'_>,
     ) -> Result<Batch> {
-        let groups = Self::over_groups(texts, threads, interrupt, |group, cache| {
-            let mut ids = Vec::with_capacity(group.iter().map(|text| text.len()).sum::<usize>() / 3);
-            let mut ends = Vec::with_capacity(group.len());
-            for text in group {
-                self.encode_into(text, options, cache, &mut ids, interrupt)?;
-                ends.push(ids.len());
-            }
-            Ok((ids, ends))
-        })?;
-        let mut batch = Batch {
-            ids: Vec::with_capacity(groups.iter().map(|(ids, _)| ids.len()).sum()),
-            offsets: Vec::with_capacity(texts.len() + 1),
-        };
-        batch.offsets.push(0);
-        for (ids, ends) in groups {
-            let base = batch.ids.len();
-            batch.offsets.extend(ends.iter().map(|end| (base + end) as i64));
-            batch.ids.extend_from_slice(&ids);
-        }
-        Ok(batch)
+        batch::encode(
+            texts,
+            threads,
+            interrupt,
+            |bytes, threads| self.encoder(options, bytes, threads),
+            |encoder, text, ids| self.encode_into(text, options, encoder, ids, interrupt),
+        )
     }
 
     /// How many ids each of many texts has.
@@ -299,14 +276,28 @@ impl Tokenizer {
         threads: usize,
         interrupt: &Interrupt<'_>,
     ) -> Result<Vec<i64>> {
-        let groups = Self::over_groups(texts, threads, interrupt, |group, cache| {
-            let counts = group.iter().map(|text| {
+        batch::count(
+            texts,
+            threads,
+            interrupt,
+            |bytes, threads| self.encoder(options, bytes, threads),
+            |encoder, text| {
                 let mut count = Count::default();
-                self.encode_into(text, options, cache, &mut count, interrupt).map(|()| count.0 as i64)
-            });
-            counts.collect::<Result<Vec<_>>>()
-        })?;
-        Ok(groups.concat())
+                self.encode_into(text, options, encoder, &mut count, interrupt)?;
+                Ok(count.number)
+            },
+        )
+    }
+
+    /// What is kept of texts that were encoded before, and how well that does.
+    #[must_use]
+    pub fn cache_stats(&self) -> CacheStats {
+        self.pool.stats()
+    }
+
+    /// Forgets texts that were encoded before and frees their memory. Results stay the same.
+    pub fn clear_cache(&self) {
+        self.pool.clear();
     }
 
     /// The vocabulary, for decoding.

@@ -134,6 +134,13 @@ pub(crate) fn threads(threads: Option<i128>) -> PyResult<usize> {
     }
 }
 
+/// `limit`: a number of tokens.
+pub(crate) fn limit(limit: i128) -> PyResult<u64> {
+    let message = || format!("limit is {limit}; pass a number of tokens, 0 or more");
+    // More than a text can have is no limit.
+    if limit < 0 { Err(PyValueError::new_err(message())) } else { Ok(u64::try_from(limit).unwrap_or(u64::MAX)) }
+}
+
 /// A training option that is a number of at least 0.
 pub(crate) fn option<N: TryFrom<i128>>(value: i128, name: &str) -> PyResult<N> {
     let message = || Error::Training(format!("{name} is {value}; pass a number from 0 to {}", u64::MAX));

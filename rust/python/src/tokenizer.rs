@@ -54,6 +54,7 @@ impl Options {
             allowed: self.allowed.which(),
             disallowed: self.disallowed.which(),
             add_special_tokens: self.add_special_tokens,
+            ..EncodeOptions::default()
         }
     }
 }
@@ -293,6 +294,45 @@ impl PyTokenizer {
             return run_short(|interrupt| self.inner.count(text, &options.core(), interrupt));
         }
         run(py, None, |interrupt| self.inner.count(text, &options.core(), interrupt))
+    }
+
+    /// How many ids a text has, or `limit + 1` where there are more.
+    #[pyo3(signature = (text, limit, *, add_special_tokens=false, allowed_special=None, disallowed_special=None),
+           text_signature = "($self, text, limit, *, add_special_tokens=False, allowed_special=(), disallowed_special=())")]
+    fn count_up_to(
+        &self,
+        py: Python<'_>,
+        text: &Bound<'_, PyAny>,
+        limit: i128,
+        add_special_tokens: bool,
+        allowed_special: Option<&Bound<'_, PyAny>>,
+        disallowed_special: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<u64> {
+        let options = Options::new(add_special_tokens, allowed_special, disallowed_special)?;
+        let limit = convert::limit(limit)?;
+        let text = convert::text(text)?;
+        if text.len() < SHORT {
+            return run_short(|interrupt| self.inner.count_up_to(text, limit, &options.core(), interrupt));
+        }
+        run(py, None, |interrupt| self.inner.count_up_to(text, limit, &options.core(), interrupt))
+    }
+
+    /// What is kept of texts that were encoded before.
+    fn cache_stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = self.inner.cache_stats();
+        let fields = PyDict::new(py);
+        fields.set_item("lookups", stats.lookups)?;
+        fields.set_item("misses", stats.misses)?;
+        fields.set_item("entries", stats.entries)?;
+        fields.set_item("bytes", stats.bytes)?;
+        fields.set_item("process_bytes", stats.process_bytes)?;
+        fields.set_item("budget", stats.budget)?;
+        Ok(fields)
+    }
+
+    /// Forgets what is kept of texts that were encoded before.
+    fn clear_cache(&self) {
+        self.inner.clear_cache();
     }
 
     /// How many ids each of many texts has.

@@ -327,6 +327,12 @@ impl Model {
         self.ids.get(text, start, end).and_then(|(id, whole)| whole.then_some(id))
     }
 
+    /// The tokens that a piece may be looked up for, by ascending id.
+    pub(crate) fn whole_tokens(&self) -> impl Iterator<Item = (&[u8], u32)> {
+        let tokens = (0..self.len() as u32).filter_map(|id| Some((self.token(id)?, id)));
+        tokens.filter(|(bytes, _)| self.whole(bytes, 0, bytes.len()).is_some())
+    }
+
     /// What two neighbours become.
     #[inline]
     pub(crate) fn step(&self, left: u32, right: u32) -> Option<Step> {

@@ -1,0 +1,156 @@
+//! Many texts at once: shared out to threads, put together in their order.
+//!
+//! Naive: a result a text, joined at the end: each id is copied and its memory touched for the first time twice.
+//! Idea: one thread writes into one growing array, which the system enlarges in place. Several threads take groups of
+//! neighbouring texts in order, and each appends its group to the array when the groups before it are there; a group
+//! that is early waits aside. So the ids are copied once, out of a buffer that is still in the cache.
+//! Cost: memory for the ids, and for the groups that wait: about one a thread.
+//! Invariant: the result does not depend on the number of threads.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use crate::error::Result;
+use crate::interrupt::{Interrupt, Phase};
+use crate::threads;
+
+/// Bytes of text below which another thread costs more than it brings.
+const TEXT_PER_THREAD: usize = 128 << 10;
+
+/// The ids of many texts: those of text `i` are `ids[offsets[i]..offsets[i + 1]]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// All ids.
+    pub ids: Vec<u32>,
+    /// Where each text begins; one more entry than texts.
+    pub offsets: Vec<i64>,
+}
+
+/// How many threads are worth starting for so many bytes.
+pub(crate) fn threads_for(threads: usize, bytes: usize) -> usize {
+    threads.min(bytes / TEXT_PER_THREAD + 1)
+}
+
+/// Groups of neighbouring texts, each of about [`TEXT_PER_THREAD`] bytes.
+fn groups(texts: &[&[u8]]) -> Vec<Range<usize>> {
+    let mut groups = Vec::new();
+    let (mut start, mut size) = (0, 0);
+    for (index, text) in texts.iter().enumerate() {
+        size += text.len();
+        if size >= TEXT_PER_THREAD || index + 1 == texts.len() {
+            groups.push(start..index + 1);
+            (start, size) = (index + 1, 0);
+        }
+    }
+    groups
+}
+
+/// The results of groups, put together in order.
+struct Ordered<T, A> {
+    /// The group that comes next.
+    next: usize,
+    /// Groups that are done before their turn.
+    waiting: BTreeMap<usize, T>,
+    all: A,
+}
+
+/// Runs over groups of neighbouring texts: `work` does one with a thread's `state`, `join` puts its result after those
+/// of the groups before it.
+fn over_groups<S: Send, T: Send, A: Send>(
+    texts: &[&[u8]],
+    threads: usize,
+    interrupt: &Interrupt<'_>,
+    state: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, &[&[u8]]) -> Result<T> + Sync,
+    all: A,
+    join: impl Fn(&mut A, T) + Sync,
+) -> Result<A> {
+    let groups = groups(texts);
+    let ordered = Mutex::new(Ordered { next: 0, waiting: BTreeMap::new(), all });
+    threads::run(threads, groups.len(), state, |state, index| {
+        let group = &texts[groups[index].clone()];
+        let done = work(state, group)?;
+        let mut ordered = ordered.lock().unwrap_or_else(PoisonError::into_inner);
+        ordered.waiting.insert(index, done);
+        while let Some(done) = {
+            let next = ordered.next;
+            ordered.waiting.remove(&next)
+        } {
+            ordered.next += 1;
+            join(&mut ordered.all, done);
+        }
+        drop(ordered);
+        interrupt.advance(group.iter().map(|text| text.len() as u64).sum())
+    })?;
+    Ok(ordered.into_inner().unwrap_or_else(PoisonError::into_inner).all)
+}
+
+/// The ids of many texts: `encode` appends those of one.
+pub(crate) fn encode<S: Send>(
+    texts: &[&[u8]],
+    threads: usize,
+    interrupt: &Interrupt<'_>,
+    state: impl Fn(usize, usize) -> S + Sync,
+    encode: impl Fn(&mut S, &[u8], &mut Vec<u32>) -> Result<()> + Sync,
+) -> Result<Batch> {
+    let total: usize = texts.iter().map(|text| text.len()).sum();
+    let threads = threads_for(threads, total);
+    interrupt.begin(Phase::Encode, total as u64);
+    let mut batch = Batch { ids: Vec::new(), offsets: Vec::with_capacity(texts.len() + 1) };
+    batch.offsets.push(0);
+    if threads == 1 {
+        let mut state = state(total, 1);
+        for text in texts {
+            encode(&mut state, text, &mut batch.ids)?;
+            batch.offsets.push(batch.ids.len() as i64);
+            interrupt.advance(text.len() as u64)?;
+        }
+        return Ok(batch);
+    }
+    over_groups(
+        texts,
+        threads,
+        interrupt,
+        || state(total, threads),
+        |state, group| {
+            let mut ids = Vec::with_capacity(group.iter().map(|text| text.len()).sum::<usize>() / 3);
+            let mut ends = Vec::with_capacity(group.len());
+            for text in group {
+                encode(state, text, &mut ids)?;
+                ends.push(ids.len());
+            }
+            Ok((ids, ends))
+        },
+        batch,
+        |batch, (ids, ends)| {
+            let base = batch.ids.len();
+            batch.offsets.extend(ends.iter().map(|end| (base + end) as i64));
+            batch.ids.extend_from_slice(&ids);
+        },
+    )
+}
+
+/// How many ids each of many texts has: `count` tells that of one.
+pub(crate) fn count<S: Send>(
+    texts: &[&[u8]],
+    threads: usize,
+    interrupt: &Interrupt<'_>,
+    state: impl Fn(usize, usize) -> S + Sync,
+    count: impl Fn(&mut S, &[u8]) -> Result<u64> + Sync,
+) -> Result<Vec<i64>> {
+    let total: usize = texts.iter().map(|text| text.len()).sum();
+    let threads = threads_for(threads, total);
+    interrupt.begin(Phase::Encode, total as u64);
+    over_groups(
+        texts,
+        threads,
+        interrupt,
+        || state(total, threads),
+        |state, group| {
+            group.iter().map(|text| count(state, text).map(|count| count as i64)).collect::<Result<Vec<_>>>()
+        },
+        Vec::with_capacity(texts.len()),
+        Vec::extend,
+    )
+}

@@ -1,0 +1,247 @@
+//! What is kept between calls: pieces that were merged before, within one budget of bytes for the whole process.
+//!
+//! Naive: one table behind a lock, or one a thread that dies with it. Idea: a tokenizer keeps [`Workspace`]s; each thread
+//! of a call borrows one and gives it back, so that the next call finds it warm, and no thread ever waits for another.
+//! A workspace begins with a few kilobytes and grows with what is put into it, as far as the budget allows; where the
+//! budget is spent, idle workspaces of other tokenizers go first.
+//! Cost: two uncontended locks a call. Memory: the budget (`TOKFAST_CACHE_BYTES`, 64 MiB unless set), and beyond it the
+//! least size of each workspace in use; while one grows, its old self is there beside the new.
+//! Invariant: locks are tried and never waited for, so a child that was forked while a lock was held works on without
+//! what it protects. What is kept never changes a result.
+
+mod lines;
+mod memory;
+mod records;
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+
+pub(crate) use lines::{Cache, Found, IDS, ids, is_found, key, number, probe};
+
+use crate::pretokenize::Ends;
+
+/// How many pieces are looked up together. Their keys and lines (20 KB) stay in the first cache; with 64 the fetched
+/// lines arrive too late, with 1024 they begin to leave it.
+pub(crate) const BLOCK: usize = 256;
+
+/// The budget where `TOKFAST_CACHE_BYTES` is not set.
+const BUDGET: usize = 64 << 20;
+/// Lines of the smallest cache (26 KiB), and of the largest (52 MiB).
+const LEAST: usize = 1 << 8;
+const MOST: usize = 1 << 19;
+/// Each growth makes so many times the lines.
+const STEP: usize = 4;
+
+/// Bytes of all workspaces of the process.
+static HELD: AtomicUsize = AtomicUsize::new(0);
+/// All pools, so that the idle memory of one can serve another.
+static POOLS: Mutex<Vec<Weak<Idle>>> = Mutex::new(Vec::new());
+
+/// The budget of the process.
+pub(crate) fn budget() -> usize {
+    static CHOSEN: OnceLock<usize> = OnceLock::new();
+    *CHOSEN.get_or_init(|| {
+        std::env::var("TOKFAST_CACHE_BYTES").ok().and_then(|value| value.parse().ok()).unwrap_or(BUDGET)
+    })
+}
+
+/// What one thread works with.
+#[derive(Debug, Default)]
+pub(crate) struct Workspace {
+    /// Pieces merged before.
+    pub(crate) cache: Cache,
+    /// Room for the ends of pieces.
+    pub(crate) ends: Ends,
+    /// Room for the keys of a block, their lines and their ids, kept so that a short text costs no clearing.
+    pub(crate) keys: Vec<u128>,
+    pub(crate) homes: Vec<u32>,
+    pub(crate) ids: Vec<u32>,
+    /// Bytes counted in [`HELD`].
+    held: usize,
+    /// The most bytes this one may have.
+    share: usize,
+    /// The generation of the pool it came from.
+    generation: usize,
+    /// Pieces looked up, and those of them that were not found.
+    pub(crate) lookups: u64,
+    pub(crate) misses: u64,
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        HELD.fetch_sub(self.held, Relaxed);
+    }
+}
+
+impl Workspace {
+    /// Sets the number of lines to at least `lines`, or to the most that the budget allows; says whether it grew.
+    fn grow_to(&mut self, lines: usize, pool: &Arc<Idle>) -> bool {
+        let mut lines = lines.next_power_of_two().clamp(LEAST, MOST);
+        while lines > LEAST && Cache::bytes_for(lines) > self.share {
+            lines /= 2;
+        }
+        while lines > self.lines() {
+            let more = Cache::bytes_for(lines) - self.held;
+            let fits = HELD.fetch_add(more, Relaxed) + more <= budget();
+            if fits || lines == LEAST || reclaim(pool) {
+                self.held += more;
+                if self.held == more {
+                    self.cache = Cache::with_lines(lines);
+                } else {
+                    self.cache.grow(lines);
+                }
+                return true;
+            }
+            HELD.fetch_sub(more, Relaxed);
+            lines /= 2;
+        }
+        false
+    }
+
+    /// The number of lines; none before the first growth.
+    fn lines(&self) -> usize {
+        if self.held == 0 { 0 } else { self.cache.len() }
+    }
+}
+
+/// Frees idle workspaces of other tokenizers until the budget holds; says whether it does.
+fn reclaim(own: &Arc<Idle>) -> bool {
+    let Ok(pools) = POOLS.try_lock() else { return false };
+    for pool in pools.iter().filter_map(Weak::upgrade).filter(|pool| !Arc::ptr_eq(pool, own)) {
+        if let Ok(mut idle) = pool.workspaces.try_lock() {
+            while HELD.load(Relaxed) > budget() && idle.pop().is_some() {}
+        }
+    }
+    HELD.load(Relaxed) <= budget()
+}
+
+/// What the clones of a pool share.
+#[derive(Debug, Default)]
+struct Idle {
+    workspaces: Mutex<Vec<Workspace>>,
+    generation: AtomicUsize,
+    lookups: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// How well the cache of a tokenizer does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CacheStats {
+    /// Pieces looked up since the tokenizer was made or the cache cleared.
+    pub lookups: u64,
+    /// Those of them that had to be merged.
+    pub misses: u64,
+    /// Pieces that are kept, over all idle workspaces of the tokenizer.
+    pub entries: u64,
+    /// Bytes of memory of these workspaces.
+    pub bytes: u64,
+    /// Bytes of memory of all tokenizers of the process.
+    pub process_bytes: u64,
+    /// What all tokenizers of the process may use.
+    pub budget: u64,
+}
+
+/// The workspaces of one tokenizer.
+#[derive(Debug)]
+pub(crate) struct Pool(Arc<Idle>);
+
+impl Default for Pool {
+    fn default() -> Self {
+        let idle = Arc::new(Idle::default());
+        if let Ok(mut pools) = POOLS.try_lock() {
+            pools.retain(|pool| pool.strong_count() > 0);
+            pools.push(Arc::downgrade(&idle));
+        }
+        Self(idle)
+    }
+}
+
+/// A clone keeps nothing that the other kept.
+impl Clone for Pool {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+/// A borrowed workspace; goes back to its pool when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Borrowed<'p> {
+    pool: &'p Pool,
+    pub(crate) workspace: Workspace,
+}
+
+impl Drop for Borrowed<'_> {
+    fn drop(&mut self) {
+        let mut workspace = std::mem::take(&mut self.workspace);
+        let idle = &self.pool.0;
+        idle.lookups.fetch_add(std::mem::take(&mut workspace.lookups), Relaxed);
+        idle.misses.fetch_add(std::mem::take(&mut workspace.misses), Relaxed);
+        if workspace.generation == idle.generation.load(Relaxed)
+            && let Ok(mut workspaces) = idle.workspaces.try_lock()
+        {
+            workspaces.push(workspace);
+        }
+    }
+}
+
+impl Borrowed<'_> {
+    /// Grows where more was put than there is room for; says whether it did.
+    #[inline]
+    pub(crate) fn grow_if_full(&mut self) -> bool {
+        self.workspace.cache.puts > self.workspace.cache.len() && self.grow()
+    }
+
+    #[cold]
+    fn grow(&mut self) -> bool {
+        self.workspace.cache.puts = 0;
+        self.workspace.grow_to(self.workspace.lines() * STEP, &self.pool.0)
+    }
+}
+
+impl Pool {
+    /// A workspace for one of `threads` threads that share a text of so many bytes; says whether it just grew.
+    pub(crate) fn borrow(&self, bytes: usize, threads: usize) -> (Borrowed<'_>, bool) {
+        let kept = self.0.workspaces.try_lock().ok().and_then(|mut workspaces| workspaces.pop());
+        let mut workspace = kept.unwrap_or_default();
+        workspace.generation = self.0.generation.load(Relaxed);
+        workspace.share = budget() / threads.max(1);
+        // Text of n bytes has about n / 100 distinct pieces, short text more.
+        if workspace.keys.is_empty() {
+            workspace.keys = vec![0; BLOCK];
+            workspace.homes = vec![0; BLOCK];
+            // Ids are stored by fours, of which fewer may count.
+            workspace.ids = vec![0; (BLOCK + 1) * IDS];
+        }
+        let grew = workspace.grow_to(bytes / 32, &self.0);
+        (Borrowed { pool: self, workspace }, grew)
+    }
+
+    /// Forgets everything; workspaces in use are forgotten when they come back.
+    pub(crate) fn clear(&self) {
+        self.0.generation.fetch_add(1, Relaxed);
+        self.0.lookups.store(0, Relaxed);
+        self.0.misses.store(0, Relaxed);
+        if let Ok(mut workspaces) = self.0.workspaces.try_lock() {
+            workspaces.clear();
+        }
+    }
+
+    /// How well it does.
+    pub(crate) fn stats(&self) -> CacheStats {
+        let (mut entries, mut bytes) = (0, 0);
+        if let Ok(workspaces) = self.0.workspaces.try_lock() {
+            for workspace in workspaces.iter() {
+                entries += workspace.cache.entries as u64;
+                bytes += workspace.held as u64;
+            }
+        }
+        CacheStats {
+            lookups: self.0.lookups.load(Relaxed),
+            misses: self.0.misses.load(Relaxed),
+            entries,
+            bytes,
+            process_bytes: HELD.load(Relaxed) as u64,
+            budget: budget() as u64,
+        }
+    }
+}

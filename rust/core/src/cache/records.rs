@@ -1,0 +1,140 @@
+//! Ids that do not fit into a line, in a ring: the oldest record goes when there is no room for a new one.
+//!
+//! Naive: a vector that is emptied when it is full, with every pointer into it. Idea: places count up for ever, so a
+//! pointer knows by itself whether what it points to is still there, and nothing has to be swept.
+//! Cost: a copy of the bytes and the ids a record; memory is fixed.
+//! Invariant: [`Records::get`] gives a record as it was put, or nothing.
+
+/// Words before the bytes of a record: how many bytes it has, how many ids.
+const HEAD: usize = 2;
+
+/// A ring of records: the bytes of a piece, which may be left out, and its ids.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    words: Vec<u32>,
+    /// Where the next record goes; counts up for ever. Its place in the ring is the remainder.
+    next: u64,
+}
+
+/// The words that so many bytes take.
+fn words_of(len: usize) -> usize {
+    len.div_ceil(4)
+}
+
+impl Records {
+    /// A ring of so many words, a power of two.
+    pub(super) fn with_words(words: usize) -> Self {
+        Self { words: vec![0; words], next: 0 }
+    }
+
+    /// Where a record goes that takes so many words: never around the end.
+    fn place(&mut self, words: usize) -> Option<u64> {
+        let room = self.words.len() as u64;
+        // Half of the ring at most, so that one record does not drive all others out.
+        if words as u64 * 2 > room {
+            return None;
+        }
+        if self.next % room + words as u64 > room {
+            self.next = self.next.next_multiple_of(room);
+        }
+        let at = self.next;
+        self.next += words as u64;
+        Some(at)
+    }
+
+    /// Keeps a record and says where; `None` where it is too large for this ring.
+    pub(super) fn put(&mut self, bytes: &[u8], ids: &[u32]) -> Option<u64> {
+        let at = self.place(HEAD + words_of(bytes.len()) + ids.len())?;
+        let start = (at % self.words.len() as u64) as usize;
+        self.words[start] = bytes.len() as u32;
+        self.words[start + 1] = ids.len() as u32;
+        let mut to = start + HEAD;
+        for chunk in bytes.chunks(4) {
+            let mut word = [0; 4];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.words[to] = u32::from_le_bytes(word);
+            to += 1;
+        }
+        self.words[to..to + ids.len()].copy_from_slice(ids);
+        Some(at)
+    }
+
+    /// The ids of the record at `at`, if it is still there and its bytes are these.
+    #[inline]
+    pub(super) fn get(&self, at: u64, bytes: &[u8]) -> Option<&[u32]> {
+        let room = self.words.len() as u64;
+        if at >= self.next || self.next - at > room {
+            return None;
+        }
+        let start = (at % room) as usize;
+        if self.words[start] as usize != bytes.len() {
+            return None;
+        }
+        let ids = self.words[start + 1] as usize;
+        let mut from = start + HEAD;
+        let mut chunks = bytes.chunks_exact(4);
+        for chunk in &mut chunks {
+            if self.words[from].to_le_bytes() != *chunk {
+                return None;
+            }
+            from += 1;
+        }
+        let rest = chunks.remainder();
+        if !rest.is_empty() {
+            if self.words[from].to_le_bytes()[..rest.len()] != *rest {
+                return None;
+            }
+            from += 1;
+        }
+        self.words.get(from..from + ids)
+    }
+
+    /// Moves everything that is still there into a larger ring; pointers stay as they are.
+    pub(super) fn grow(&mut self, words: usize) {
+        let old = std::mem::replace(&mut self.words, vec![0; words]);
+        let (room, wide) = (old.len() as u64, words as u64);
+        if room == 0 {
+            return;
+        }
+        // A record never goes around the end of the small ring, so not around that of a multiple of it either.
+        let mut from = self.next.saturating_sub(room);
+        while from < self.next {
+            let len = (room - from % room).min(self.next - from);
+            let (old_at, new_at) = ((from % room) as usize, (from % wide) as usize);
+            self.words[new_at..new_at + len as usize].copy_from_slice(&old[old_at..old_at + len as usize]);
+            from += len;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_come_back_and_the_oldest_go() {
+        let mut records = Records::with_words(64);
+        let piece = |number: u32| format!("piece {number} {}", "x".repeat(number as usize % 7)).into_bytes();
+        let ids = |number: u32| (0..number % 5).map(|index| number + index).collect::<Vec<u32>>();
+        let mut kept = Vec::new();
+        for number in 0..500 {
+            if number == 300 {
+                records.grow(256);
+            }
+            kept.push(records.put(&piece(number), &ids(number)).unwrap());
+            let mut gone = false;
+            for (number, &at) in kept.iter().enumerate().rev() {
+                match records.get(at, &piece(number as u32)) {
+                    Some(found) => {
+                        assert_eq!(found, ids(number as u32));
+                        assert!(!gone, "a record outlived a newer one");
+                    }
+                    None => gone = true,
+                }
+            }
+            assert_eq!(records.get(kept[number as usize], b"other"), None);
+        }
+        assert!(records.put(&[0; 4096], &[]).is_none());
+        assert_eq!(records.get(u64::MAX, b""), None);
+    }
+}
