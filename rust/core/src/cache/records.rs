@@ -14,6 +14,8 @@ pub(super) struct Records {
     words: Vec<u32>,
     /// Where the next record goes; counts up for ever. Its place in the ring is the remainder.
     next: u64,
+    /// What lies before this was gone when the ring grew: the new room says nothing about it.
+    oldest: u64,
 }
 
 /// The words that so many bytes take.
@@ -24,7 +26,7 @@ fn words_of(len: usize) -> usize {
 impl Records {
     /// A ring of so many words, a power of two.
     pub(super) fn with_words(words: usize) -> Self {
-        Self { words: vec![0; words], next: 0 }
+        Self { words: vec![0; words], next: 0, oldest: 0 }
     }
 
     /// Where a record goes that takes so many words: never around the end.
@@ -63,7 +65,7 @@ impl Records {
     #[inline]
     pub(super) fn get(&self, at: u64, bytes: &[u8]) -> Option<&[u32]> {
         let room = self.words.len() as u64;
-        if at >= self.next || self.next - at > room {
+        if at >= self.next || at < self.oldest || self.next - at > room {
             return None;
         }
         let start = (at % room) as usize;
@@ -97,7 +99,8 @@ impl Records {
             return;
         }
         // A record never goes around the end of the small ring, so not around that of a multiple of it either.
-        let mut from = self.next.saturating_sub(room);
+        self.oldest = self.oldest.max(self.next.saturating_sub(room));
+        let mut from = self.oldest;
         while from < self.next {
             let len = (room - from % room).min(self.next - from);
             let (old_at, new_at) = ((from % room) as usize, (from % wide) as usize);
@@ -116,11 +119,14 @@ mod tests {
         let mut records = Records::with_words(64);
         let piece = |number: u32| format!("piece {number} {}", "x".repeat(number as usize % 7)).into_bytes();
         let ids = |number: u32| (0..number % 5).map(|index| number + index).collect::<Vec<u32>>();
-        let mut kept = Vec::new();
+        let (mut kept, mut places) = (Vec::new(), Vec::new());
         for number in 0..500 {
             if number == 300 {
                 records.grow(256);
             }
+            let nameless = records.put(b"", &[number; 3]).unwrap();
+            assert_eq!(records.get(nameless, b""), Some(&[number; 3][..]));
+            places.push(nameless);
             kept.push(records.put(&piece(number), &ids(number)).unwrap());
             let mut gone = false;
             for (number, &at) in kept.iter().enumerate().rev() {
@@ -131,6 +137,10 @@ mod tests {
                     }
                     None => gone = true,
                 }
+            }
+            // Nothing but its place tells such a record from another.
+            for (number, &at) in places.iter().enumerate() {
+                assert!(records.get(at, b"").is_none_or(|found| found == [number as u32; 3]), "{number}");
             }
             assert_eq!(records.get(kept[number as usize], b"other"), None);
         }
