@@ -102,7 +102,7 @@ def test_what_is_kept_changes_no_count(trained: tokfast.Tokenizer) -> None:
     assert 0 < stats["bytes"] <= stats["process_bytes"] <= stats["budget"]
     assert trained.count(text) == first
     again = trained.cache_stats()
-    assert again["misses"] < stats["misses"] * 1.1, "the second pass merges next to nothing"
+    assert again["misses"] < stats["misses"] * 1.2, "the second pass merges next to nothing"
     assert again["lookups"] == 2 * stats["lookups"]
     trained.clear_cache()
     empty = trained.cache_stats()

@@ -4,11 +4,11 @@
 //! Idea: text repeats itself, so a piece is mostly one that was merged before: it is looked up in a [`Cache`], which
 //! answers from one line of 64 bytes. Pieces come in blocks of [`BLOCK`]: a first pass makes the keys of a block and has
 //! their lines fetched, a second one reads them, when they have arrived; it has one branch, for everything that is rare.
-//! A piece that is not there is looked up as a token, then merged. All end in a [`Sink`], which keeps ids or counts them,
+//! A piece that is not there is looked up as a token, then merged ([`Merger`]). All end in a [`Sink`], which keeps ids or counts them,
 //! so a count is the length of the encoding by construction.
-//! Cost: O(bytes) for text, O(n log n) for one piece of n bytes. Worst case: one giant piece, 16 bytes of memory a byte.
+//! Cost: O(bytes).
 //! Invariant: the ids are those of [`merge_all`](crate::model::merge_all) piece by piece, whatever path is taken.
-//! Source: tiktoken `_byte_pair_merge` for the scan; Hugging Face `Word::merge_all` for the heap.
+//! Source: Hugging Face `Word::merge_all` for the heap of models that are not made of bytes.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,16 +16,11 @@ use std::collections::BinaryHeap;
 use crate::cache::{self, BLOCK, Borrowed, Cache, Found, IDS, Pool, Workspace};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
-use crate::model::{Model, Step};
+use crate::merge::{Merger, SCAN};
+use crate::model::Model;
 use crate::prefetch::prefetch;
 use crate::pretokenize::Pretokenizer;
 use crate::table::SHORT;
-
-/// The most symbols that are merged by a scan.
-const SCAN: usize = 64;
-
-/// No merge.
-const NONE: Step = Step { rank: u32::MAX, product: u32::MAX };
 
 /// Where the ids of a text go.
 pub(crate) trait Sink {
@@ -85,6 +80,7 @@ impl Sink for Count {
 #[derive(Debug)]
 pub(crate) struct Encoder<'e> {
     model: &'e Model,
+    merger: Option<&'e Merger>,
     pretokenizer: &'e Pretokenizer,
     /// `None`: every piece is merged anew.
     memory: Option<Borrowed<'e>>,
@@ -93,7 +89,7 @@ pub(crate) struct Encoder<'e> {
 impl<'e> Encoder<'e> {
     /// For one of `threads` threads that share a text of so many bytes.
     pub(crate) fn new(
-        model: &'e Model,
+        (model, merger): (&'e Model, Option<&'e Merger>),
         pretokenizer: &'e Pretokenizer,
         pool: &'e Pool,
         bytes: usize,
@@ -103,25 +99,39 @@ impl<'e> Encoder<'e> {
         if grew {
             seed(model, &mut memory.workspace.cache);
         }
-        Self { model, pretokenizer, memory: Some(memory) }
+        Self { model, merger, pretokenizer, memory: Some(memory) }
     }
 
     /// One that keeps nothing and has no fast paths: what the others are compared with.
     pub(crate) fn plain(model: &'e Model, pretokenizer: &'e Pretokenizer) -> Self {
-        Self { model, pretokenizer, memory: None }
+        Self { model, merger: None, pretokenizer, memory: None }
     }
 
     /// Encodes text that holds no special tokens.
     pub(crate) fn encode<S: Sink>(&mut self, text: &[u8], sink: &mut S, interrupt: &Interrupt<'_>) -> Result<()> {
         let Some(memory) = &mut self.memory else {
-            return self.pretokenizer.split(text, |start, end| merge(self.model, text, start, end, sink, interrupt));
+            let mut ids = Vec::new();
+            return self.pretokenizer.split(text, |start, end| {
+                ids.clear();
+                encode_piece(self.model, &text[start..end], &mut ids, interrupt)?;
+                sink.extend(&ids);
+                Ok(())
+            });
         };
         let mut checked = 0;
         let mut room = std::mem::take(&mut memory.workspace.ends);
         let outcome = self.pretokenizer.split_batches(&mut room, text, |base, ends| {
             let mut start = base;
             for block in ends.chunks(BLOCK) {
-                start = look_up(self.model, &mut memory.workspace, text, (base, start), block, sink, interrupt)?;
+                start = look_up(
+                    (self.model, self.merger),
+                    &mut memory.workspace,
+                    text,
+                    (base, start),
+                    block,
+                    sink,
+                    interrupt,
+                )?;
             }
             if memory.grow_if_full() {
                 seed(self.model, &mut memory.workspace.cache);
@@ -150,7 +160,7 @@ fn seed(model: &Model, cache: &mut Cache) {
 /// Looks up the pieces of a block, the first of which begins at `start`; returns where the last one ends.
 #[inline]
 fn look_up<S: Sink>(
-    model: &Model,
+    tokens: (&Model, Option<&Merger>),
     work: &mut Workspace,
     text: &[u8],
     (base, start): (usize, usize),
@@ -195,7 +205,7 @@ fn look_up<S: Sink>(
         let at = done + stop;
         let from = if at == 0 { start } else { base + ends[at - 1] as usize };
         let misses = &mut work.misses;
-        find_or_merge(model, cache, misses, text, (from, base + ends[at] as usize), keys[at], sink, interrupt)?;
+        find_or_merge(tokens, cache, misses, text, (from, base + ends[at] as usize), keys[at], sink, interrupt)?;
         done = at + 1;
     }
     if S::KEEPS {
@@ -211,7 +221,7 @@ fn look_up<S: Sink>(
 #[inline(never)]
 #[allow(clippy::too_many_arguments)]
 fn find_or_merge<S: Sink>(
-    model: &Model,
+    (model, merger): (&Model, Option<&Merger>),
     cache: &mut Cache,
     misses: &mut u64,
     text: &[u8],
@@ -242,14 +252,21 @@ fn find_or_merge<S: Sink>(
         hash
     };
     *misses += 1;
-    let (mut symbols, mut many) = ([0; SCAN], Vec::new());
-    let ids = if !model.starts_from_bytes() {
-        encode_piece(model, piece, &mut many, interrupt)?;
-        many.as_slice()
-    } else if piece.len() > SCAN {
-        return merge(model, text, start, end, sink, interrupt);
-    } else {
-        merge_short(model, text, start, end, &mut symbols)
+    let (mut room, mut many) = ([0; SCAN], Vec::new());
+    let ids = match (model.whole(text, start, end), merger) {
+        (Some(id), _) => {
+            room[0] = id;
+            &room[..1]
+        }
+        (None, Some(merger)) if piece.len() <= SCAN => merger.merge_into(piece, &mut room),
+        (None, Some(merger)) => {
+            merger.merge(piece, &mut many, interrupt)?;
+            &many
+        }
+        (None, None) => {
+            encode_piece(model, piece, &mut many, interrupt)?;
+            &many
+        }
     };
     match hash {
         Some(hash) => cache.put_long(hash, piece, ids),
@@ -257,43 +274,6 @@ fn find_or_merge<S: Sink>(
         None => {}
     }
     sink.extend(ids);
-    Ok(())
-}
-
-/// The ids of a piece of at most [`SCAN`] bytes.
-fn merge_short<'s>(model: &Model, text: &[u8], start: usize, end: usize, symbols: &'s mut [u32; SCAN]) -> &'s [u32] {
-    match model.whole(text, start, end) {
-        Some(id) => {
-            symbols[0] = id;
-            &symbols[..1]
-        }
-        None => merge_by_scan(model, &text[start..end], symbols),
-    }
-}
-
-/// The ids of any piece.
-fn merge(
-    model: &Model,
-    text: &[u8],
-    start: usize,
-    end: usize,
-    sink: &mut impl Sink,
-    interrupt: &Interrupt<'_>,
-) -> Result<()> {
-    if !model.starts_from_bytes() {
-        let mut ids = Vec::new();
-        encode_piece(model, &text[start..end], &mut ids, interrupt)?;
-        sink.extend(&ids);
-        return Ok(());
-    }
-    if end - start > SCAN && model.whole(text, start, end).is_none() {
-        return merge_by_heap(model, &text[start..end], sink, interrupt);
-    }
-    if end - start > SCAN {
-        sink.extend(&model.whole(text, start, end).map_or([0; 1], |id| [id]));
-        return Ok(());
-    }
-    sink.extend(merge_short(model, text, start, end, &mut [0; SCAN]));
     Ok(())
 }
 
@@ -305,52 +285,6 @@ pub(crate) fn encode_piece(model: &Model, piece: &[u8], ids: &mut Vec<u32>, inte
     }
     model.symbols(piece, ids);
     merge_symbols_by_heap(model, ids, interrupt)
-}
-
-/// Merges a short piece: the smallest rank is found by a scan over all neighbours.
-#[inline(never)]
-fn merge_by_scan<'s>(model: &Model, piece: &[u8], symbols: &'s mut [u32; SCAN]) -> &'s [u32] {
-    let mut steps = [NONE; SCAN];
-    let mut len = piece.len();
-    for (symbol, &byte) in symbols.iter_mut().zip(piece) {
-        *symbol = model.byte_id(byte);
-    }
-    let step = |left: u32, right: u32| model.step(left, right).unwrap_or(NONE);
-    for at in 1..len {
-        steps[at - 1] = step(symbols[at - 1], symbols[at]);
-    }
-    while len > 1 {
-        // The first of several smallest ranks: the leftmost pair.
-        let mut at = 0;
-        for other in 1..len - 1 {
-            if steps[other].rank < steps[at].rank {
-                at = other;
-            }
-        }
-        if steps[at].rank == NONE.rank {
-            break;
-        }
-        symbols[at] = steps[at].product;
-        symbols.copy_within(at + 2..len, at + 1);
-        steps.copy_within(at + 1..len - 1, at);
-        len -= 1;
-        if at + 1 < len {
-            steps[at] = step(symbols[at], symbols[at + 1]);
-        }
-        if at > 0 {
-            steps[at - 1] = step(symbols[at - 1], symbols[at]);
-        }
-    }
-    &symbols[..len]
-}
-
-/// Merges a long piece: a heap of ranks, and links between the symbols that are left.
-fn merge_by_heap(model: &Model, piece: &[u8], sink: &mut impl Sink, interrupt: &Interrupt<'_>) -> Result<()> {
-    let mut symbols = Vec::with_capacity(piece.len());
-    model.symbols(piece, &mut symbols);
-    merge_symbols_by_heap(model, &mut symbols, interrupt)?;
-    sink.extend(&symbols);
-    Ok(())
 }
 
 /// Merges symbols: a heap of ranks, and links between those that are left.
@@ -397,30 +331,8 @@ fn merge_symbols_by_heap(model: &Model, symbols: &mut Vec<u32>, interrupt: &Inte
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::merge_all;
+    use crate::model::{merge_all, random_models};
     use proptest::prelude::*;
-
-    /// A vocabulary over few letters, from random merges; some tokens may be unreachable, as in real files.
-    /// The second part of the pair: whether it is made from ranks.
-    fn models() -> impl Strategy<Value = (Model, bool)> {
-        (prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..30), any::<bool>())
-            .prop_map(|(choices, ranks)| {
-                let mut tokens: Vec<(Vec<u8>, u32)> = (0..=255u8).map(|byte| (vec![byte], u32::from(byte))).collect();
-                let mut letters: Vec<u32> = b"abc".iter().map(|&byte| u32::from(byte)).collect();
-                let mut merges = Vec::new();
-                for (left, right) in choices {
-                    let (left, right) = (*left.get(&letters), *right.get(&letters));
-                    let joined = [tokens[left as usize].0.clone(), tokens[right as usize].0.clone()].concat();
-                    if joined.len() < 12 && tokens.iter().all(|token| token.0 != joined) {
-                        letters.push(tokens.len() as u32);
-                        tokens.push((joined, tokens.len() as u32));
-                        merges.push((left, right));
-                    }
-                }
-                let model = if ranks { Model::from_ranks(&tokens) } else { Model::from_merges(&tokens, merges, false) };
-                (model.unwrap(), ranks)
-            })
-    }
 
     /// tiktoken's own rule: the leftmost pair whose joined bytes have the smallest rank.
     fn merge_by_joined_bytes(model: &Model, piece: &[u8]) -> Vec<u32> {
@@ -439,14 +351,13 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
         #[test]
-        fn scan_and_heap_equal_the_textbook((model, ranks) in models(), piece in "[abc]{2,64}|a{2,64}|(ab){1,32}") {
+        fn the_heap_equals_the_textbook((model, ranks) in random_models(), piece in "[abc]{2,64}|a{2,64}|(ab){1,32}") {
             let piece = piece.as_bytes();
             let mut expected = Vec::new();
             merge_all(&model, piece, &mut expected);
-            let (mut symbols, mut heaped) = ([0; SCAN], Vec::new());
-            let scanned = merge_by_scan(&model, piece, &mut symbols);
-            merge_by_heap(&model, piece, &mut heaped, &Interrupt::never()).unwrap();
-            prop_assert_eq!(scanned, &expected);
+            let mut heaped = Vec::new();
+            model.symbols(piece, &mut heaped);
+            merge_symbols_by_heap(&model, &mut heaped, &Interrupt::never()).unwrap();
             prop_assert_eq!(&heaped, &expected);
             if ranks {
                 prop_assert_eq!(&merge_by_joined_bytes(&model, piece), &expected);
@@ -454,12 +365,12 @@ mod tests {
         }
 
         #[test]
-        fn whole_pieces_and_the_cache_change_nothing((model, ranks) in models(), cached in any::<bool>(), text in "([abc]{1,9} ?){0,20}[abc]{0,200}") {
+        fn whole_pieces_and_the_cache_change_nothing((model, ranks) in random_models(), cached in any::<bool>(), text in "([abc]{1,9} ?){0,20}[abc]{0,200}") {
             let pretokenizer = Pretokenizer::new(Some("gpt2")).unwrap();
             let (mut ids, mut count, mut expected) = (Vec::new(), Count::default(), Vec::new());
-            let pool = Pool::default();
+            let (pool, merger) = (Pool::default(), Merger::new(&model));
             let mut encoder = if cached {
-                Encoder::new(&model, &pretokenizer, &pool, 0, 1)
+                Encoder::new((&model, merger.as_ref()), &pretokenizer, &pool, 0, 1)
             } else {
                 Encoder::plain(&model, &pretokenizer)
             };

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Each module imports only from those before it: [`error`], [`interrupt`], [`threads`], [`files`], `prefetch`, [`table`],
-//! [`normalize`], [`pretokenize`], [`special`], [`words`], [`train`](mod@train), [`model`], `cache`, `encode`, [`decode`], `batch`,
+//! [`normalize`], [`pretokenize`], [`special`], [`words`], [`train`](mod@train), [`model`], `merge`, `cache`, `encode`, [`decode`], `batch`,
 //! [`tokenizer`], [`offsets`], `cut`, [`stream`], [`formats`]. Read them in this order. Nothing here knows of Python.
 //!
 //! # Example: train, encode, count, decode
@@ -47,6 +47,7 @@ mod batch;
 mod cache;
 mod cut;
 mod encode;
+mod merge;
 mod prefetch;
 
 pub use cache::CacheStats;

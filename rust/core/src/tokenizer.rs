@@ -5,6 +5,8 @@
 
 mod training;
 
+use std::sync::OnceLock;
+
 use sha2::{Digest, Sha256};
 
 pub use training::Report;
@@ -16,6 +18,7 @@ use crate::decode::{Decoder, Surfaces, Vocabulary};
 use crate::encode::{self, Count, Encoder, Sink};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
+use crate::merge::Merger;
 use crate::model::Model;
 use crate::normalize::Normalizer;
 use crate::pretokenize::{Pretokenizer, UNICODE_VERSION};
@@ -53,6 +56,8 @@ pub struct Tokenizer {
     /// Ids before and after a text under `add_special_tokens`.
     template: (Vec<u32>, Vec<u32>),
     report: Option<std::sync::Arc<Report>>,
+    /// Made when the first text is encoded.
+    merger: OnceLock<Option<Merger>>,
     /// What is kept between calls; never a part of the result.
     pool: Pool,
 }
@@ -106,6 +111,7 @@ impl Tokenizer {
             decoder: None,
             template: (Vec::new(), Vec::new()),
             report: None,
+            merger: OnceLock::new(),
             pool: Pool::default(),
         };
         tokenizer.with_template(template)
@@ -158,7 +164,8 @@ impl Tokenizer {
         if options.plain {
             return Encoder::plain(&self.model, &self.pretokenizer);
         }
-        Encoder::new(&self.model, &self.pretokenizer, &self.pool, bytes, threads)
+        let merger = self.merger.get_or_init(|| Merger::new(&self.model));
+        Encoder::new((&self.model, merger.as_ref()), &self.pretokenizer, &self.pool, bytes, threads)
     }
 
     /// Encodes a text into a sink.

@@ -188,7 +188,9 @@ impl Borrowed<'_> {
     /// Grows where more was put than there is room for; says whether it did.
     #[inline]
     pub(crate) fn grow_if_full(&mut self) -> bool {
-        self.workspace.cache.puts > self.workspace.cache.len() && self.grow()
+        let cache = &self.workspace.cache;
+        // Half full; and not asked again at once where the budget said no.
+        cache.entries > cache.len() && cache.puts > cache.len() / 4 && self.grow()
     }
 
     #[cold]

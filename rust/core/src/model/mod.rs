@@ -333,6 +333,31 @@ impl Model {
         tokens.filter(|(bytes, _)| self.whole(bytes, 0, bytes.len()).is_some())
     }
 
+    /// For every token that merges make, the only two parts that ever make it, in rank order: the last two that its own
+    /// bytes come to.
+    pub(crate) fn made_by(&self) -> Vec<Merge> {
+        let mut made = Vec::with_capacity(self.merges.len());
+        let mut parts = Vec::new();
+        for id in 0..self.len() as u32 {
+            let Some(token) = self.token(id) else { continue };
+            parts.clear();
+            self.symbols(token, &mut parts);
+            while parts.len() > 2 {
+                let steps = parts.windows(2).enumerate().filter_map(|(at, two)| Some((self.step(two[0], two[1])?, at)));
+                let Some((step, at)) = steps.min_by_key(|(step, at)| (step.rank, *at)) else { break };
+                parts[at] = step.product;
+                parts.remove(at + 1);
+            }
+            if let [left, right] = parts[..]
+                && let Some(step) = self.step(left, right).filter(|step| step.product == id)
+            {
+                made.push((step.rank, Merge { left, right, product: id }));
+            }
+        }
+        made.sort_unstable_by_key(|(rank, _)| *rank);
+        made.into_iter().map(|(_, merge)| merge).collect()
+    }
+
     /// What two neighbours become.
     #[inline]
     pub(crate) fn step(&self, left: u32, right: u32) -> Option<Step> {
@@ -395,6 +420,32 @@ pub(crate) fn merge_all(model: &Model, piece: &[u8], parts: &mut Vec<u32>) {
         parts[at] = step.product;
         parts.remove(at + 1);
     }
+}
+
+#[cfg(test)]
+use proptest::prelude::*;
+
+/// A vocabulary over few letters, from random merges; some tokens may be unreachable, as in real files.
+/// The second part of the pair: whether it is made from ranks.
+#[cfg(test)]
+pub(crate) fn random_models() -> impl Strategy<Value = (Model, bool)> {
+    (prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..30), any::<bool>())
+        .prop_map(|(choices, ranks)| {
+            let mut tokens: Vec<(Vec<u8>, u32)> = (0..=255u8).map(|byte| (vec![byte], u32::from(byte))).collect();
+            let mut letters: Vec<u32> = b"abc".iter().map(|&byte| u32::from(byte)).collect();
+            let mut merges = Vec::new();
+            for (left, right) in choices {
+                let (left, right) = (*left.get(&letters), *right.get(&letters));
+                let joined = [tokens[left as usize].0.clone(), tokens[right as usize].0.clone()].concat();
+                if joined.len() < 12 && tokens.iter().all(|token| token.0 != joined) {
+                    letters.push(tokens.len() as u32);
+                    tokens.push((joined, tokens.len() as u32));
+                    merges.push((left, right));
+                }
+            }
+            let model = if ranks { Model::from_ranks(&tokens) } else { Model::from_merges(&tokens, merges, false) };
+            (model.unwrap(), ranks)
+        })
 }
 
 #[cfg(test)]

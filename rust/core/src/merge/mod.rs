@@ -1,0 +1,296 @@
+//! The ids of a piece that nobody has seen yet.
+//!
+//! Naive: look up every pair of neighbours, join the one of the smallest rank, and again.
+//! Idea: symbols are numbered by the rank of the merge that makes them, single bytes first, so one number says both which
+//! pair goes first and what it becomes. That is possible because only one pair ever makes a token: the two parts that the
+//! token's own bytes come to (see [`Model`]). Pairs lie in a perfect hash table ([`pairs`]), pairs of
+//! single bytes in a grid. A piece of at most [`SHORT`] bytes is merged in two small arrays: `rank << 4 | place`, whose
+//! minimum says rank and place at once, and a bit for each symbol that is left. A longer one is scanned the same way,
+//! and a very long one goes through [`long`], in linear time.
+//! Cost: about six table look-ups a typical word.
+//! Invariant: the ids are those of [`merge_all`](crate::model::merge_all).
+//! Source: the numbering is fastokens'; the packed minimum and the mask of living symbols were measured here.
+
+mod long;
+mod pairs;
+
+use std::sync::OnceLock;
+
+use crate::error::Result;
+use crate::interrupt::Interrupt;
+use crate::model::Model;
+use long::Long;
+use pairs::{MOST, NONE, Pairs};
+
+/// The longest piece that is merged in two small arrays.
+pub(crate) const SHORT: usize = 16;
+/// The longest piece that is merged by a scan over all neighbours.
+pub(crate) const SCAN: usize = 96;
+/// A symbol that makes nothing with any other.
+const NO_SYMBOL: u32 = MOST as u32;
+
+/// What merging looks up, for models whose symbols are bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct Merger {
+    /// The id of each symbol.
+    ids: Vec<u32>,
+    /// The two symbols that make each symbol; a byte is made of itself.
+    parts: Vec<(u32, u32)>,
+    /// For two bytes what they make, shifted by 4, or [`NONE`].
+    first: Vec<u32>,
+    pairs: Pairs,
+    /// Whether every symbol is made of earlier ones.
+    ordered: bool,
+    long: OnceLock<Long>,
+}
+
+impl Merger {
+    /// For a model; `None` where it does not apply.
+    pub(crate) fn new(model: &Model) -> Option<Self> {
+        if !model.starts_from_bytes() {
+            return None;
+        }
+        let made = model.made_by();
+        if made.len() + 256 >= MOST {
+            return None;
+        }
+        let mut ids: Vec<u32> = (0..=255).map(|byte| model.byte_id(byte)).collect();
+        ids.extend(made.iter().map(|merge| merge.product));
+        let mut symbols = vec![NONE; model.len()];
+        for (symbol, &id) in ids.iter().enumerate() {
+            symbols[id as usize] = symbol as u32;
+        }
+        let mut merger = Self {
+            parts: (0..256).map(|byte| (byte, byte)).collect(),
+            first: vec![NONE; 1 << 16],
+            pairs: Pairs::default(),
+            ordered: true,
+            long: OnceLock::new(),
+            ids,
+        };
+        let mut pairs = Vec::with_capacity(made.len());
+        for (merge, product) in made.iter().zip(256..) {
+            let (left, right) = (symbols[merge.left as usize], symbols[merge.right as usize]);
+            // Two parts that no merge makes never stand side by side.
+            if left != NONE && right != NONE {
+                merger.ordered &= left < product && right < product;
+                pairs.push((left, right, product));
+                if left < 256 && right < 256 {
+                    merger.first[(left << 8 | right) as usize] = product << 4;
+                }
+            } else {
+                merger.ordered = false;
+            }
+            merger.parts.push((left, right));
+        }
+        merger.pairs = Pairs::new(&pairs)?;
+        Some(merger)
+    }
+
+    /// Appends the ids of a piece of any length, as merges alone make them.
+    pub(crate) fn merge(&self, piece: &[u8], ids: &mut Vec<u32>, interrupt: &Interrupt<'_>) -> Result<()> {
+        if piece.len() <= SCAN {
+            let mut room = [0; SCAN];
+            ids.extend_from_slice(self.merge_into(piece, &mut room));
+            return Ok(());
+        }
+        let from = ids.len();
+        if self.ordered {
+            self.long.get_or_init(|| Long::new(self)).encode(self, piece, ids, interrupt)?;
+        } else {
+            self.merge_by_heap(piece, ids, interrupt)?;
+        }
+        for id in &mut ids[from..] {
+            *id = self.ids[*id as usize];
+        }
+        Ok(())
+    }
+
+    /// The ids of a piece of at most [`SCAN`] bytes.
+    #[inline]
+    pub(crate) fn merge_into<'i>(&self, piece: &[u8], ids: &'i mut [u32; SCAN]) -> &'i [u32] {
+        let len = match piece.len() {
+            0..=9 => self.merge_packed::<8>(piece, ids),
+            10..=SHORT => self.merge_packed::<16>(piece, ids),
+            _ => self.merge_by_scan(piece, ids),
+        };
+        &ids[..len]
+    }
+
+    /// Merges at most `PLACES` + 1 bytes.
+    fn merge_packed<const PLACES: usize>(&self, piece: &[u8], ids: &mut [u32; SCAN]) -> usize {
+        let len = piece.len();
+        // One place more on either side, for neighbours that are not there.
+        let mut symbols = [NO_SYMBOL; SHORT + 2];
+        let mut ranks = [NONE; SHORT + 1];
+        for (symbol, &byte) in symbols[1..].iter_mut().zip(piece) {
+            *symbol = u32::from(byte);
+        }
+        for (place, two) in piece.windows(2).enumerate() {
+            ranks[place] = self.first[usize::from(two[0]) << 8 | usize::from(two[1])] | place as u32;
+        }
+        let pack = |left: u32, right: u32, place: usize| {
+            let made = self.pairs.get(left, right);
+            if made == NONE { NONE } else { made << 4 | place as u32 }
+        };
+        let mut alive = (1u32 << len) - 1;
+        loop {
+            let mut least = NONE;
+            for &rank in &ranks[..PLACES] {
+                least = least.min(rank);
+            }
+            if least == NONE {
+                break;
+            }
+            let (at, made) = ((least & 15) as usize, least >> 4);
+            let right = at + 1 + (alive >> (at + 1)).trailing_zeros() as usize;
+            alive &= !(1 << right);
+            let after = at + 1 + ((alive | 1 << len) >> (at + 1)).trailing_zeros() as usize;
+            let before = alive & ((1 << at) - 1);
+            symbols[at + 1] = made;
+            ranks[right] = NONE;
+            let after = if after == len { NO_SYMBOL } else { symbols[after + 1] };
+            ranks[at] = pack(made, after, at);
+            if before != 0 {
+                let before = before.ilog2() as usize;
+                ranks[before] = pack(symbols[before + 1], made, before);
+            }
+        }
+        let mut number = 0;
+        while alive != 0 {
+            let at = alive.trailing_zeros() as usize;
+            ids[number] = self.ids[symbols[at + 1] as usize];
+            number += 1;
+            alive &= alive - 1;
+        }
+        number
+    }
+
+    /// Merges a piece of middle length: all neighbours in an array.
+    fn merge_by_scan(&self, piece: &[u8], symbols: &mut [u32; SCAN]) -> usize {
+        let mut made = [NONE; SCAN];
+        let mut len = piece.len();
+        for (symbol, &byte) in symbols.iter_mut().zip(piece) {
+            *symbol = u32::from(byte);
+        }
+        for (made, two) in made.iter_mut().zip(piece.windows(2)) {
+            let first = self.first[usize::from(two[0]) << 8 | usize::from(two[1])];
+            *made = if first == NONE { NONE } else { first >> 4 };
+        }
+        while len > 1 {
+            let mut least = NONE;
+            for &made in &made[..len - 1] {
+                least = least.min(made);
+            }
+            if least == NONE {
+                break;
+            }
+            let at = made[..len - 1].iter().position(|&made| made == least).unwrap_or_default();
+            symbols[at] = least;
+            symbols.copy_within(at + 2..len, at + 1);
+            made.copy_within(at + 1..len - 1, at);
+            len -= 1;
+            made[len - 1] = NONE;
+            if at + 1 < len {
+                made[at] = self.pairs.get(least, symbols[at + 1]);
+            }
+            if at > 0 {
+                made[at - 1] = self.pairs.get(symbols[at - 1], least);
+            }
+        }
+        for symbol in &mut symbols[..len] {
+            *symbol = self.ids[*symbol as usize];
+        }
+        len
+    }
+
+    /// Merges a long piece whose symbols are not made in order: a heap of ranks, and links between the symbols left.
+    fn merge_by_heap(&self, piece: &[u8], symbols: &mut Vec<u32>, interrupt: &Interrupt<'_>) -> Result<()> {
+        use std::cmp::Reverse;
+
+        let base = symbols.len();
+        symbols.extend(piece.iter().map(|&byte| u32::from(byte)));
+        let left = &mut symbols[base..];
+        let len = left.len() as u32;
+        let mut next: Vec<u32> = (1..=len).collect();
+        let mut previous: Vec<u32> = (0..len).map(|at| at.wrapping_sub(1)).collect();
+        let entry = |symbols: &[u32], at: u32, right: u32| {
+            let (left, right) = (symbols[at as usize], symbols[right as usize]);
+            let made = self.pairs.get(left, right);
+            (made != NONE).then_some(Reverse((made, at)))
+        };
+        let mut heap: std::collections::BinaryHeap<_> =
+            (1..len).filter_map(|right| entry(left, right - 1, right)).collect();
+        let mut pops = 0u32;
+        while let Some(Reverse((made, at))) = heap.pop() {
+            pops = pops.wrapping_add(1);
+            if pops.is_multiple_of(1 << 16) {
+                interrupt.check()?;
+            }
+            let right = next[at as usize];
+            // An entry whose symbols have changed is stale.
+            if right == len
+                || left[at as usize] == NONE
+                || self.pairs.get(left[at as usize], left[right as usize]) != made
+            {
+                continue;
+            }
+            left[at as usize] = made;
+            left[right as usize] = NONE;
+            let after = next[right as usize];
+            next[at as usize] = after;
+            if after < len {
+                previous[after as usize] = at;
+                heap.extend(entry(left, at, after));
+            }
+            if previous[at as usize] != u32::MAX {
+                heap.extend(entry(left, previous[at as usize], at));
+            }
+        }
+        let mut kept = base;
+        for at in base..symbols.len() {
+            if symbols[at] != NONE {
+                symbols[kept] = symbols[at];
+                kept += 1;
+            }
+        }
+        symbols.truncate(kept);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{merge_all, random_models};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn every_way_equals_the_textbook((model, _) in random_models(), piece in "[abc]{1,120}|a{1,200}|(ab){1,99}|[abcd\\xff]{1,40}") {
+            let piece = piece.as_bytes();
+            let mut expected = Vec::new();
+            merge_all(&model, piece, &mut expected);
+            let merger = Merger::new(&model).unwrap();
+            let mut merged = Vec::new();
+            merger.merge(piece, &mut merged, &Interrupt::never()).unwrap();
+            prop_assert_eq!(&merged, &expected);
+            let id = |symbols: Vec<u32>| symbols.into_iter().map(|symbol| merger.ids[symbol as usize]).collect::<Vec<_>>();
+            let mut symbols = Vec::new();
+            merger.merge_by_heap(piece, &mut symbols, &Interrupt::never()).unwrap();
+            prop_assert_eq!(&id(symbols), &expected);
+            if merger.ordered {
+                let mut symbols = Vec::new();
+                Long::new(&merger).encode(&merger, piece, &mut symbols, &Interrupt::never()).unwrap();
+                prop_assert_eq!(&id(symbols), &expected);
+            }
+            if piece.len() <= SCAN {
+                let mut room = [0; SCAN];
+                let len = merger.merge_by_scan(piece, &mut room);
+                prop_assert_eq!(&room[..len], &expected);
+            }
+        }
+    }
+}
