@@ -14,8 +14,8 @@ SOURCES = sorted((CORE / "src").rglob("*.rs"))
 # A module imports only from those before it.
 ORDER = [
     *("error", "interrupt", "threads", "files", "prefetch", "table", "normalize", "pretokenize", "special"),
-    *("words", "train", "model", "merge", "cache", "encode", "decode", "batch", "tokenizer", "offsets", "cut", "stream"),
-    "formats",
+    *("words", "train", "model", "merge", "cache", "encode", "decode", "batch", "tokenizer", "offsets", "cut"),
+    *("stream", "formats"),
 ]
 
 
