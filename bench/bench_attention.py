@@ -69,8 +69,7 @@ def products_alone(q: Array, k: Array, v: Array, *, is_causal: bool) -> Array:
         def work(job: tuple[int, int]) -> None:
             head, start = job
             block, attended = q[head, start : start + rows], out[head, start : start + rows]
-            common, end = (start, min(start + rows, n)) if is_causal else (n, n)
-            for first, stop in (*tiles(0, common, width), *tiles(common, end, width)):
+            for first, stop in tiles(0, min(start + rows, n) if is_causal else n, width):
                 scores = scratch[: len(block) * (stop - first)].reshape(len(block), stop - first)
                 np.matmul(block, k[head, first:stop].T, out=scores)
                 np.matmul(scores, v[head, first:stop], out=attended)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import tracemalloc
 from typing import Any
 
@@ -124,11 +125,11 @@ def test_which_loop_runs() -> None:
 
     q, k, v = normal(1, 100, 8), normal(1, 100, 8, seed=1), normal(1, 100, 8, seed=2)
     assert loop(q, k, v) is Loop.BOUNDED
-    assert loop(q * 30, k, v, softcap=20.0) is Loop.BOUNDED
-    assert loop(q * 30, k, v) is Loop.LOOSE_PEAK
+    assert loop(q * 60, k, v, softcap=20.0) is Loop.BOUNDED
+    assert loop(q * 60, k, v) is Loop.LOOSE_PEAK
     assert loop(q, k, v, sinks=[80.0]) is Loop.LOOSE_PEAK
     assert loop(q, k, v, mask=np.zeros((100, 100), dtype=np.float32)) is Loop.LOOSE_PEAK
-    assert loop(q, k, v * np.float32(1e20)) is Loop.EXACT_PEAK
+    assert loop(q, k, v * np.float32(1e7)) is Loop.EXACT_PEAK
     assert loop(q, k, v * 0) is Loop.EXACT_PEAK
     assert loop(q * np.float32(np.nan), k, v) is Loop.EXACT_PEAK
     assert loop(q[:, :10], k, v) is Loop.EXACT_PEAK
@@ -144,7 +145,7 @@ def test_which_loop_runs() -> None:
         np.full(90, -300.0),
         np.where(np.arange(90) < 45, -np.inf, -80.0),
         np.where(np.arange(90) < 45, 3.0, 1e6),
-        np.where(np.arange(90) % 2, 29.0, 31.0),
+        np.where(np.arange(90) % 2, 59.0, 61.0),
     ],
     ids=["rising", "falling", "low", "low after nothing", "huge after small", "around the bound"],
 )
@@ -225,14 +226,15 @@ def test_an_error_in_a_thread_stops_the_others() -> None:
     def start() -> Any:
         def work(job: int) -> None:
             done.append(job)
-            if job == 99:
+            if job == 99_900:
                 raise KeyboardInterrupt
+            time.sleep(1e-4)
 
         return work
 
     with pytest.raises(KeyboardInterrupt):
         _threads.run_jobs(range(100_000), start, threads=2)
-    assert len(done) < 100_000
+    assert len(done) < 1000
 
 
 @pytest.mark.parametrize("path", PATHS, ids=str)

@@ -36,11 +36,10 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-# exp(30) times a value times 10^8 keys stays below 3e38, and exp(-30) times a value above 1e-38, with ten
-# orders of magnitude to spare for columns of smaller values, when the largest value lies between 1 /
-# VALUE_LIMIT and VALUE_LIMIT.
-BOUND = 30.0
-VALUE_LIMIT = 1e15
+# exp(60) = 1e26 times a value below 1e6, summed over a million keys, stays below 3e38; exp(-60) times a value
+# above 1e-6 stays above 1e-38, with six orders of magnitude to spare for columns of smaller values.
+BOUND = 60.0
+VALUE_LIMIT = 1e6
 
 
 class Loop(enum.Enum):
@@ -101,22 +100,25 @@ class OnlineSoftmax:
     def _subtract_peak(self, scores: Array) -> None:
         """Move the peak if a row needs it, and subtract it if it is not 0 everywhere."""
         top = np.maximum.reduce(scores, axis=1, keepdims=True)
-        if not self.is_shifted and -self.slack <= top.min() and top.max() <= self.slack:
-            return
-        is_fresh = self.total == 0
-        is_low = is_fresh & (top < self.peak - self.slack)
-        if np.any(is_low | (top > self.peak + self.slack)):
-            # The finite stand-in for the top of a row that sees nothing: -inf - -inf would be NaN.
-            raised = np.maximum(top, np.where(is_fresh, self._limits.min, self.peak))
-            if not np.all(is_fresh):
-                rescale = np.exp(self.peak - raised, out=np.ones_like(raised), where=~is_fresh)
-                self.total *= rescale
-                if not self.is_empty:
-                    self.attended *= rescale
-            self.peak[...] = raised
-            self.is_shifted = True
+        above = top - self.peak if self.is_shifted else top
+        if above.max() > self.slack or (above.min() < -self.slack and not self.total.all()):
+            self._raise_peak(top)
         if self.is_shifted:
             scores -= self.peak
+
+    def _raise_peak(self, top: Array) -> None:
+        """Make ``top`` the peak of rows that saw nothing yet, and of others where it is higher."""
+        # The finite stand-in for the top of a row that sees nothing: -inf - -inf would be NaN.
+        raised = np.maximum(top, self._limits.min)
+        has_seen = self.total > 0
+        if has_seen.any():
+            np.maximum(raised, self.peak, out=raised, where=has_seen)
+            rescale = np.exp(self.peak - raised, out=np.ones_like(raised), where=has_seen)
+            self.total *= rescale
+            if not self.is_empty:
+                self.attended *= rescale
+        self.peak[...] = raised
+        self.is_shifted = True
 
     def write(self, out: Array) -> None:
         """``attended / total``; the smallest normal number stands in for the total 0 of an empty row."""

@@ -51,16 +51,21 @@ def run_jobs(jobs: Iterable[JobType], start: Callable[[], Callable[[JobType], ob
                 job = queue.pop()  # atomic, so no job is taken twice
             except IndexError:
                 return
-            work(job)
+            try:
+                work(job)
+            except BaseException:
+                queue.clear()  # the other threads stop as well
+                raise
 
     if threads <= 1:
         worker()
         return
     with _BLAS_LIMIT, _one_blas_thread(), ThreadPoolExecutor(threads) as pool:
+        running = [pool.submit(worker) for _ in range(threads)]
         try:
-            for done in [pool.submit(worker) for _ in range(threads)]:
+            for done in running:
                 done.result()
-        except BaseException:
+        except BaseException:  # Ctrl-C arrives here
             queue.clear()
             raise
 

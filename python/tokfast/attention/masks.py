@@ -23,6 +23,9 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+# A triangle costs four times as much per score as the rectangle beside it, so triangles are kept small.
+ROWS_PER_TRIANGLE = 128
+
 
 def causal_mask(q_len: int, k_len: int, offset: int = 0) -> npt.NDArray[np.bool_]:
     """Mask of shape ``(q_len, k_len)``: True where ``key <= query + offset``.
@@ -84,36 +87,31 @@ class Band(NamedTuple):
     def hide(self, scores: Array, first_position: int, first_key: int) -> None:
         """Set to -inf what the band hides.
 
-        ``scores (rows, keys)``: row 0 stands at ``first_position``, column 0 is key ``first_key``.
+        ``scores (rows, keys)``: row 0 stands at ``first_position``, column 0 is key ``first_key``. Assigning
+        -inf instead of adding it keeps a NaN or infinity in a hidden score from reaching the result.
         """
-        n_rows, n_keys = scores.shape
-        if self.right is not None:
-            # In row i, key j is hidden when j - i > last.
-            last = first_position + self.right - first_key
-            start = min(max(last + 1, 0), n_keys)  # the first row sees less from here
-            stop = min(max(last + n_rows, 0), n_keys)  # no row sees anything from here
-            _hide_above(scores[:, start:stop], last - start)
-            scores[:, stop:] = -np.inf
-        if self.left is not None:
-            # The same from the other end: with rows and keys reversed, what lies left lies right.
-            last = first_key + n_keys - 1 - (first_position + n_rows - 1 - self.left)
-            start = min(max(last + 1, 0), n_keys)
-            stop = min(max(last + n_rows, 0), n_keys)
-            backwards = scores[::-1, ::-1]
-            _hide_above(backwards[:, start:stop], last - start)
-            backwards[:, stop:] = -np.inf
+        for top in range(0, len(scores), ROWS_PER_TRIANGLE):
+            rows = scores[top : top + ROWS_PER_TRIANGLE]
+            n_rows, n_keys = rows.shape
+            position = first_position + top
+            if self.right is not None:
+                _hide_above(rows, position + self.right - first_key)
+            if self.left is not None:
+                # The same from the other end: with rows and keys reversed, what lies left lies right.
+                last_key, last_position = first_key + n_keys - 1, position + n_rows - 1
+                _hide_above(rows[::-1, ::-1], last_key - (last_position - self.left))
 
 
 def _hide_above(scores: Array, diagonal: int) -> None:
-    """Hide ``scores[i, j]`` where ``j - i > diagonal``.
-
-    By a minimum, four times faster than assigning under a mask, and one that prefers numbers to NaN: a NaN or
-    infinity in a hidden score does not reach the result, as it would by adding -inf.
-    """
+    """Hide ``scores[i, j]`` where ``j - i > diagonal``."""
     n_rows, n_keys = scores.shape
-    line = np.full(n_rows + n_keys - 1, np.inf, dtype=scores.dtype)
-    line[max(n_rows + diagonal, 0) :] = -np.inf
-    np.fmin(scores, constant_diagonals(line, n_rows, n_keys), out=scores)
+    start = min(max(diagonal + 1, 0), n_keys)  # the first row sees less from here
+    stop = min(max(diagonal + n_rows, 0), n_keys)  # no row sees anything from here
+    if start < stop:
+        line = np.zeros(n_rows + stop - start - 1, dtype=np.bool_)
+        line[max(n_rows + diagonal - start, 0) :] = True
+        np.copyto(scores[:, start:stop], -np.inf, where=constant_diagonals(line, n_rows, stop - start))
+    scores[:, stop:] = -np.inf
 
 
 def constant_diagonals(line: Array, n_rows: int, n_columns: int) -> Array:
