@@ -322,6 +322,7 @@ def machine() -> dict[str, Any]:
     return {
         "cpu": models[0].split(":")[1].strip() if models else platform.processor(),
         "cores": os.cpu_count(),
+        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,  # ours included
         "python": platform.python_version(),
         "versions": versions,
         "blas": blas,
