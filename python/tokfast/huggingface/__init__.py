@@ -6,6 +6,7 @@ names, arguments and results. What differs, on purpose:
 - Nothing is downloaded: `Tokenizer.from_pretrained` reads the Hub's local cache (``tokfast fetch org/name`` fills it).
 - A `Tokenizer` is safe to share between threads: settings are replaced as a whole, never changed.
 - A ``max_length`` below what the template adds leaves only the template; the other library then cuts nothing.
+- An added token such as "ú" comes back as it is; the other library's byte-level decoder takes it for a byte.
 - It does not train, and its parts cannot be replaced: `tokfast.train` and the file are for that.
 
 Naive: bind the other library. Idea: ids, places and pieces are the core's (`Tokenizer.encode_with_offsets`); only what

@@ -3,8 +3,9 @@
 //! Naive: cut the ids and decode them. That can cut a character in two, and the part, encoded again, may have another
 //! number of tokens: white space, say, is cut by what stands after it. Idea: cut the *text* where a token ends, moved
 //! back to a character, and encode the part again; where it has too many tokens, go back by one more.
-//! Cost: an encoding of what is kept, and a count of each part, nearly always one; a text that is much longer than what
-//! is kept is not read to its end (but for special tokens that are refused). Worst case: a count for each token kept.
+//! Cost: an encoding of what is kept, and a count of each part, nearly always one and no longer than the part may be; a
+//! text that is much longer than what is kept is not read to its end (but for special tokens that are refused). Worst
+//! case: a count for each token kept.
 //! Invariants: a part has at most so many tokens, with the same options; parts begin and end at characters (bytes that
 //! are no valid UTF-8 are characters of their own); the parts of a text, without what they share, join to it.
 
@@ -78,7 +79,9 @@ impl Tokenizer {
             if end <= start {
                 break;
             }
-            if end < last && self.count(&text[start..end], options, interrupt)? <= max_tokens as u64 {
+            if end < last
+                && self.count_up_to(&text[start..end], max_tokens as u64, options, interrupt)? <= max_tokens as u64
+            {
                 return Ok(end);
             }
             last = end;
