@@ -335,9 +335,14 @@ def machine() -> dict[str, Any]:
 
 
 def revision() -> str:
-    """Commit of this checkout, marked if it has changes."""
-    command = ["git", "-C", str(RECORD.parent), "describe", "--always", "--dirty"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    """Commit of this checkout, marked if what is measured has changes."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(RECORD.parents[1]), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+    changed = git("status", "--porcelain", "--", "python", "bench/bench_attention.py")
+    return git("describe", "--always") + ("-dirty" if changed else "")
 
 
 # What each row was asked to show: (part, key, only for rows with, at most).
