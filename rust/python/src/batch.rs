@@ -3,7 +3,7 @@
 use numpy::{IntoPyArray, PyArray1, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
-use pyo3::types::{PyIterator, PyList, PySlice};
+use pyo3::types::{PyInt, PyIterator, PyList, PySlice};
 use tokfast::Batch;
 
 /// The ids of many texts: one flat array, and where each text begins.
@@ -28,6 +28,26 @@ impl TokenBatch {
     }
 }
 
+/// The `int` objects of ids, each made once: a text uses few ids often, and a new object costs more than one more owner.
+struct Numbers<'py>(Vec<Option<Bound<'py, PyInt>>>);
+
+impl<'py> Numbers<'py> {
+    /// For these ids; with no room where they are too few to repeat much, or greater than any vocabulary's.
+    fn for_ids(py: Python<'py>, ids: &[u32]) -> PyResult<Self> {
+        py.check_signals()?;
+        let room = ids.iter().max().map_or(0, |&greatest| greatest as usize + 1);
+        Ok(Self(if room <= ids.len() { vec![None; room] } else { Vec::new() }))
+    }
+
+    fn list(&mut self, py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {
+        if self.0.is_empty() {
+            return PyList::new(py, ids);
+        }
+        let numbers = ids.iter().map(|&id| self.0[id as usize].get_or_insert_with(|| PyInt::new(py, id)).clone());
+        PyList::new(py, numbers)
+    }
+}
+
 #[pymethods]
 impl TokenBatch {
     /// All ids, flat.
@@ -43,8 +63,18 @@ impl TokenBatch {
     }
 
     /// The ids as a list of lists.
-    fn to_list(&self, py: Python<'_>) -> PyResult<Vec<Vec<u32>>> {
-        (0..self.__len__(py)).map(|index| self.row(py, index)?.extract()).collect()
+    fn to_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let (ids, offsets) = (self.ids.bind(py).readonly(), self.offsets.bind(py).readonly());
+        let changed = || PyIndexError::new_err("the ids or the offsets were changed");
+        let (ids, offsets) = (ids.as_slice().map_err(|_| changed())?, offsets.as_slice().map_err(|_| changed())?);
+        let mut numbers = Numbers::for_ids(py, ids)?;
+        let list = PyList::empty(py);
+        for ends in offsets.windows(2) {
+            let bound = |end: i64| usize::try_from(end).map_err(|_| changed());
+            let row = ids.get(bound(ends[0])?..bound(ends[1])?).ok_or_else(changed)?;
+            list.append(numbers.list(py, row)?)?;
+        }
+        Ok(list)
     }
 
     fn __len__(&self, py: Python<'_>) -> usize {
