@@ -319,6 +319,23 @@ def test_info_command(tmp_path: Path, trained: tokfast.Tokenizer) -> None:
     assert "format          tiktoken\n" in text
 
 
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"GGUF\3", "gguf"),
+        (b'{"version": "1.0", "model": {}}', "tokenizer.json"),
+        (b'{\n "config": {\n "pattern": "x"', "tekken.json"),
+        (b"\n\x0e\n\x05<unk>", "sentencepiece"),
+        (b"IQ== 0\n", "tiktoken"),
+    ],
+)
+def test_the_format_that_info_names(tmp_path: Path, head: bytes, kind: str) -> None:
+    from tokfast.cli.info import file_format
+
+    (tmp_path / "file").write_bytes(head)
+    assert file_format(tmp_path / "file") == kind
+
+
 def test_convert_command(tmp_path: Path, trained: tokfast.Tokenizer) -> None:
     source, ranks, back = tmp_path / "a.json", tmp_path / "b.tiktoken", tmp_path / "c.json"
     trained.save(source)

@@ -33,8 +33,9 @@ def load(name_or_path: str | os.PathLike[str], *, download: bool = False) -> Tok
     name_or_path
         ``"tokfast-32k"``, the tokenizer that comes with tokfast; an encoding's name (``"gpt2"``,
         ``"r50k_base"``, ``"p50k_base"``, ``"p50k_edit"``, ``"cl100k_base"``, ``"o200k_base"``,
-        ``"o200k_harmony"``); the path of a ``tokenizer.json`` or ``.tiktoken`` file; or a directory that
-        holds a ``tokenizer.json``. A name wins over a file that is called the same: write ``"./gpt2"`` for
+        ``"o200k_harmony"``); the path of a ``tokenizer.json``, ``.tiktoken``, ``tekken.json``, SentencePiece
+        ``.model``, ``vocab.json`` or ``.gguf`` file; or a directory that holds one of these under its usual
+        name. A name wins over a file that is called the same: write ``"./gpt2"`` for
         the file.
     download
         Whether an encoding's file that is nowhere on this machine is downloaded, once, into the cache: to

@@ -54,7 +54,7 @@ def describe(tokenizer: "Tokenizer", name_or_path: str) -> dict[str, Any]:
     return {
         "name": tokenizer.name or name_or_path,
         "file": os.fspath(path) if path else None,
-        "format": _format(path),
+        "format": file_format(path),
         "size": path.stat().st_size if path else None,
         "vocab_size": tokenizer.vocab_size,
         "merges": len(tokenizer.merges),
@@ -74,15 +74,16 @@ def _file(name_or_path: str) -> Path | None:
     return file_in(path) if path.is_dir() else path
 
 
-def _format(path: Path | None) -> str | None:
+def file_format(path: Path | None) -> str | None:
+    """Name the format of a file, by how it begins."""
     if path is None:
         return None
     with path.open("rb") as file:
-        first = file.read(4)
-    if first == b"GGUF":
+        head = file.read(4096)
+    if head.startswith(b"GGUF"):
         return "gguf"
-    if path.name == "tekken.json":
-        return "tekken.json"
-    if first.lstrip()[:1] == b"{":
-        return "vocab.json and merges.txt" if path.name == "vocab.json" else "tokenizer.json"
-    return "sentencepiece" if first[:1] == b"\n" else "tiktoken"
+    if head.lstrip().startswith(b"{"):
+        if path.name == "vocab.json":
+            return "vocab.json"
+        return "tekken.json" if b'"config"' in head and b'"pattern"' in head else "tokenizer.json"
+    return "sentencepiece" if head.startswith(b"\n") else "tiktoken"
