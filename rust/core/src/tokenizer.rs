@@ -404,8 +404,9 @@ impl Tokenizer {
         (&self.template.0, &self.template.1)
     }
 
-    /// A SHA-256 in hexadecimal over everything that decides ids: pattern, Unicode version, tokens, merges, special
-    /// tokens. The name is not part of it.
+    /// A SHA-256 in hexadecimal over everything that decides ids: what is done to text, how it is cut, the version of
+    /// Unicode, tokens, merges, special tokens. The name is not part of it, and neither are merges that never happen:
+    /// the same tokenizer has the same fingerprint in every format that holds all of it.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
@@ -413,19 +414,26 @@ impl Tokenizer {
             hash.update((bytes.len() as u64).to_le_bytes());
             hash.update(bytes);
         };
-        field(b"tokfast 1");
+        field(b"tokfast 2");
         field(UNICODE_VERSION.as_bytes());
-        field(self.pretokenizer.pattern().unwrap_or_default().as_bytes());
-        field(&[u8::from(self.pretokenizer.pattern().is_some()), u8::from(self.model.ignores_merges())]);
-        for id in 0..self.vocab_size() as u32 {
-            field(self.model.token(id).unwrap_or_default());
+        for normalizer in [&self.normalizer, &self.preparation] {
+            field(format!("{:?}", normalizer.steps().collect::<Vec<_>>()).as_bytes());
         }
-        for merge in self.model.merges() {
+        field(self.pretokenizer.pattern().unwrap_or_default().as_bytes());
+        let (merges, all_reachable) = self.model.effective_merges();
+        let looks_up = self.model.ignores_merges() && !all_reachable;
+        field(&[u8::from(self.pretokenizer.pattern().is_some()), u8::from(looks_up)]);
+        field(format!("{:?}", self.model.alphabet()).as_bytes());
+        for id in 0..self.vocab_size() as u32 {
+            field(self.written(id).unwrap_or_default());
+        }
+        for merge in merges {
             field(&[merge.left.to_le_bytes(), merge.right.to_le_bytes()].concat());
         }
         for token in self.specials.tokens() {
             field(token.content.as_bytes());
-            field(&[token.id.to_le_bytes().as_slice(), &[u8::from(token.special)]].concat());
+            let flags = [token.special, token.lstrip, token.rstrip, token.single_word, token.normalized];
+            field(&[token.id.to_le_bytes().as_slice(), &flags.map(u8::from)].concat());
         }
         for ids in [&self.template.0, &self.template.1] {
             field(&ids.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<_>>());

@@ -4,6 +4,7 @@
 //! most a few times n bytes of memory to read, or to refuse.
 
 mod bpe;
+mod directory;
 mod gguf;
 mod sentencepiece;
 mod tekken;
@@ -15,6 +16,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
+use crate::normalize::Step;
 use crate::special::SpecialToken;
 use crate::tokenizer::Tokenizer;
 
@@ -214,11 +216,25 @@ pub fn write(tokenizer: &Tokenizer, format: Format) -> Result<Vec<u8>> {
     }
 }
 
-/// Writes a tokenizer to a file, atomically. `verify`: reads the bytes back first, and refuses where the format cannot
+/// Writes a tokenizer to a file, atomically, or to a directory as transformers keeps it. `verify`: reads the bytes back first, and refuses where the format cannot
 /// hold this tokenizer.
 pub fn write_file(tokenizer: &Tokenizer, path: &Path, format: Option<Format>, verify: bool) -> Result<()> {
+    if format.is_none() && path.is_dir() && path.extension().is_none() {
+        write_file(tokenizer, &path.join("tokenizer.json"), None, verify)?;
+        return directory::write_configuration(tokenizer, path);
+    }
     let format = format.map_or_else(|| Format::from_path(path), Ok)?;
     let bytes = write(tokenizer, format)?;
+    let says_first = |step: &Step| matches!(step, Step::PrependFirst { .. });
+    if verify && format == Format::TokenizerJson && tokenizer.normalizer().steps().any(says_first) {
+        return Err(Error::TokenizerFile {
+            origin: path.display().to_string(),
+            reason:
+                "a tokenizer.json cannot put a space in front of the whole text only, before tokens that are always \
+                     found; keep the SentencePiece model, or pass verify=False to write it for this library alone"
+                    .into(),
+        });
+    }
     let merges = match format {
         Format::VocabJson => Some(vocab_json::write(tokenizer)?.1),
         _ => None,

@@ -30,6 +30,10 @@ pub(super) fn read(bytes: &[u8], pattern: &str, specials: Vec<SpecialToken>) -> 
     for (number, line) in
         bytes.split(|&byte| byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty())
     {
+        // Whisper's file holds the place of a rank that no token has with an empty token.
+        if line.starts_with(b"= ") {
+            continue;
+        }
         tokens.push(parse_line(line).map_err(|reason| format!("line {} {reason}", number + 1))?);
     }
     let model = Model::from_ranks(&tokens)?;

@@ -166,6 +166,10 @@ impl Model {
     pub(crate) fn joined_before(&self, marker: &str) -> Option<Vec<char>> {
         // The marker has to be a symbol of its own, and no merge may touch what stands in for a character.
         let Alphabet::Characters { unknown, .. } = self.alphabet else { return None };
+        // Where a character comes to nothing, its neighbours meet.
+        if unknown.is_none() && self.byte_ids.contains(&u32::MAX) {
+            return None;
+        }
         self.id(marker.as_bytes())?;
         let stand_in = |id: u32| Some(id) == unknown || self.byte_ids.contains(&id);
         let mut joined = Vec::new();

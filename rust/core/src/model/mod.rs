@@ -390,13 +390,26 @@ impl Model {
 
     /// Whether some token is not what its own bytes come to.
     pub(crate) fn has_unreachable(&self) -> bool {
-        let mut parts = Vec::new();
-        (0..self.spans.len() as u32).any(|id| {
-            let Some(token) = self.token(id).filter(|token| self.id(token) == Some(id)) else { return false };
+        !self.effective_merges().1
+    }
+
+    /// The merges that ever happen, in order, and whether every token is what its own bytes come to.
+    ///
+    /// Of all pairs that join to a token, only the one that its own bytes come to ever happens (see the module).
+    pub(crate) fn effective_merges(&self) -> (Vec<Merge>, bool) {
+        let (mut parts, mut merges, mut all_reachable) = (Vec::new(), Vec::new(), true);
+        for id in 0..self.spans.len() as u32 {
+            let Some(token) = self.token(id).filter(|token| self.id(token) == Some(id)) else { continue };
             parts.clear();
-            merge_all(self, token, &mut parts);
-            parts != [id]
-        })
+            let last = merge_to_the_last(self, token, &mut parts);
+            all_reachable &= parts == [id];
+            if let Some((left, right)) = last.filter(|_| parts == [id]) {
+                let rank = self.step(left, right).map_or(u32::MAX, |step| step.rank);
+                merges.push((rank, Merge { left, right, product: id }));
+            }
+        }
+        merges.sort_unstable_by_key(|(rank, merge)| (*rank, merge.product));
+        (merges.into_iter().map(|(_, merge)| merge).collect(), all_reachable)
     }
 
     /// Whether a piece that is a token is that token, whatever the merges say.
@@ -410,16 +423,24 @@ impl Model {
 ///
 /// Quadratic in the length of the piece: for tokens and for tests.
 pub(crate) fn merge_all(model: &Model, piece: &[u8], parts: &mut Vec<u32>) {
+    merge_to_the_last(model, piece, parts);
+}
+
+/// The same, and which pair was merged last.
+fn merge_to_the_last(model: &Model, piece: &[u8], parts: &mut Vec<u32>) -> Option<(u32, u32)> {
     model.symbols(piece, parts);
+    let mut last = None;
     while let Some((step, at)) = parts
         .windows(2)
         .enumerate()
         .filter_map(|(at, two)| model.step(two[0], two[1]).map(|step| (step, at)))
         .min_by_key(|(step, at)| (step.rank, *at))
     {
+        last = Some((parts[at], parts[at + 1]));
         parts[at] = step.product;
         parts.remove(at + 1);
     }
+    last
 }
 
 #[cfg(test)]

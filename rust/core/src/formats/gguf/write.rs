@@ -8,6 +8,7 @@ use crate::pretokenize::alphabet;
 use crate::tokenizer::Tokenizer;
 
 use super::header::MAGIC;
+use crate::formats::directory::end_of_text;
 
 /// Which name says what a pattern says; the scheme, llama.cpp's name where pieces are looked up first, and the other.
 const NAMES: [(&str, &str, Option<&str>); 5] = [
@@ -133,7 +134,8 @@ pub(in crate::formats) fn write(tokenizer: &Tokenizer) -> Result<Vec<u8>> {
     if before.len() > 1 || after.len() > 1 {
         return Err(refuse("it adds several ids around a text, and llama.cpp adds at most one at each end"));
     }
-    let end = after.first().copied().or_else(|| end_of_text(tokenizer));
+    let first_special = tokenizer.specials().tokens().first().map(|token| token.id);
+    let end = end_of_text(tokenizer).or(first_special);
     let mut keys = Keys::default();
     // The least that llama.cpp asks of a model; no weights are described by it.
     keys.put_text("general.architecture", "llama");
@@ -163,12 +165,4 @@ pub(in crate::formats) fn write(tokenizer: &Tokenizer) -> Result<Vec<u8>> {
     // The data, of which there is none, begins at a multiple of 32.
     file.resize(file.len().next_multiple_of(32), 0);
     Ok(file)
-}
-
-/// The special token that ends a text, by the names in use.
-fn end_of_text(tokenizer: &Tokenizer) -> Option<u32> {
-    const NAMES: [&str; 6] = ["<|endoftext|>", "<|end_of_text|>", "</s>", "<|end|>", "<eos>", "<|im_end|>"];
-    let specials = tokenizer.specials().tokens();
-    let named = |name: &&str| specials.iter().find(|token| token.content == *name);
-    NAMES.iter().find_map(named).or(specials.first()).map(|token| token.id)
 }

@@ -6,7 +6,7 @@ use crate::decode::{Change, Decoder};
 use crate::error::Error;
 use crate::model::Alphabet;
 use crate::normalize::{Normalizer, Step};
-use crate::pretokenize::{Split, alphabet};
+use crate::pretokenize::{Pretokenizer, Split, alphabet};
 use crate::tokenizer::Tokenizer;
 
 pub(in crate::formats) fn write(tokenizer: &Tokenizer) -> Result<Vec<u8>, Error> {
@@ -110,6 +110,10 @@ fn pre_tokenizer(tokenizer: &Tokenizer, byte_level: bool) -> Result<Value, Error
         }
         let metaspace = json!({"type": "Metaspace", "replacement": content, "prepend_scheme": scheme, "split": split});
         return Ok(sequence([vec![metaspace], values(splits)?].concat(), "pretokenizers"));
+    }
+    let by_gpt2 = Pretokenizer::new(Some("gpt2")).is_ok_and(|gpt2| gpt2.splits() == splits);
+    if !steps.is_empty() && by_gpt2 {
+        splits = vec![Split::ByteLevel { use_regex: true }];
     }
     if !splits.iter().any(|split| matches!(split, Split::ByteLevel { .. })) {
         splits.push(Split::ByteLevel { use_regex: false });
