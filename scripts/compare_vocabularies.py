@@ -142,9 +142,9 @@ def documents(folder: Path, size: int) -> Iterator[tuple[str, list[str]]]:
 
 
 def code_points() -> list[str]:
-    """Make documents of every code point: between letters, between spaces, and twice, 32 to a document."""
+    """Make documents of every code point: after a letter, after a space, and twice, 32 to a document."""
     alone = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
-    shown = [f"a{character}b {character} {character}{character}1" for character in alone]
+    shown = [f"a{character} {character}{character}" for character in alone]
     return ["".join(shown[start : start + 32]) for start in range(0, len(shown), 32)]
 
 
