@@ -24,6 +24,7 @@ mod _tokfast {
     use pyo3::types::PyBytes;
     use tokfast::Pretokenizer;
     use tokfast::files::Walk;
+    use tokfast::pretokenize::Ends;
 
     #[pymodule_export]
     use crate::batch::TokenBatch;
@@ -48,8 +49,9 @@ mod _tokfast {
         let pretokenizer = Pretokenizer::new(pattern).map_err(to_py)?;
         let mut pieces = Vec::new();
         run(py, None, |_| {
-            pretokenizer.split(text, |start, end| {
-                pieces.push((start, end));
+            pretokenizer.split_batches(&mut Ends::default(), text, |base, ends| {
+                let mut start = base;
+                pieces.extend(ends.iter().map(|&end| (std::mem::replace(&mut start, base + end as usize), start)));
                 Ok(())
             })
         })?;

@@ -2,9 +2,10 @@
 //!
 //! Naive: ask a Unicode library for the general category of every character.
 //! Idea: the patterns tell only eight kinds apart, one bit each; a two-level table holds a byte a character, equal
-//! pages stored once. It is filled from the same kept crate (regex-syntax) that the general engine uses, so both see
+//! pages stored once. Beside the class it holds a stand-in: one byte that takes the character's place in the
+//! bit-parallel kernel, which then works on one byte a character, whatever the script. It is filled from the same kept crate (regex-syntax) that the general engine uses, so both see
 //! one version of Unicode ([`UNICODE_VERSION`]).
-//! Cost: 0.5 ms once, at the first non-ASCII character; about 50 kB. ASCII has a table of its own, made at compile time.
+//! Cost: 1 ms once, at the first non-ASCII character; about 100 kB. ASCII has a table of its own, made at compile time.
 //! Invariant: every character has at least one bit; a letter that is neither upper nor lower case has both.
 
 use std::sync::OnceLock;
@@ -55,12 +56,38 @@ pub(crate) const ASCII: [u8; 128] = {
     table
 };
 
-const PAGE: usize = 128;
+/// The class of each stand-in byte: those of ASCII are themselves, the others `0x80 + position` in [`BEYOND_ASCII`].
+pub(crate) const STAND_INS: [u8; 256] = {
+    let mut table = [OTHER; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = ASCII[byte];
+        byte += 1;
+    }
+    while byte < 128 + BEYOND_ASCII.len() {
+        table[byte] = BEYOND_ASCII[byte - 128];
+        byte += 1;
+    }
+    table
+};
 
-struct Table {
-    /// Where the page of `code / PAGE` begins in `classes`.
+/// The classes beyond ASCII, in the order of their stand-ins; the last is U+017F, which folds to `s`.
+pub(crate) const BEYOND_ASCII: [u8; 8] = [UPPER, LOWER, UPPER | LOWER, MARK, NUMBER, OTHER, SPACE, LOWER];
+/// The stand-in of letters without case.
+#[cfg(target_arch = "x86_64")]
+pub(crate) const CASELESS_STAND_IN: u8 = 0x82;
+/// The stand-in of U+017F, the one character beyond ASCII that folds to a letter of a contraction.
+pub(crate) const LONG_S_STAND_IN: u8 = 0x87;
+
+/// Characters of a page: the last of two bytes, and two bits of the one before it.
+pub(crate) const PAGE: usize = 256;
+
+/// Classes and stand-ins of all characters.
+pub(crate) struct Table {
+    /// Where the page of `code / PAGE` begins in `classes` and `stand_ins`.
     pages: Vec<u32>,
     classes: Vec<u8>,
+    stand_ins: Vec<u8>,
 }
 
 fn build() -> Table {
@@ -74,26 +101,59 @@ fn build() -> Table {
         }
     }
     all[..128].copy_from_slice(&ASCII);
-    let mut classes = Vec::new();
+    let mut stand_in_of = [0; 256];
+    for (number, class) in BEYOND_ASCII[..7].iter().enumerate() {
+        stand_in_of[*class as usize] = 0x80 + number as u8;
+    }
+    let (mut classes, mut stand_ins) = (Vec::new(), Vec::new());
     let mut known = std::collections::HashMap::new();
     let pages = all
         .chunks(PAGE)
-        .map(|page| {
-            *known.entry(page).or_insert_with(|| {
+        .enumerate()
+        .map(|(number, page)| {
+            // The pages of ASCII and of U+017F are told from others that have the same classes.
+            *known.entry((page, number < 2)).or_insert_with(|| {
                 classes.extend_from_slice(page);
+                stand_ins.extend(page.iter().map(|&class| stand_in_of[class as usize]));
                 (classes.len() - PAGE) as u32
             })
         })
-        .collect();
-    Table { pages, classes }
+        .collect::<Vec<_>>();
+    stand_ins[pages[1] as usize + 0x7F] = LONG_S_STAND_IN;
+    Table { pages, classes, stand_ins }
+}
+
+/// The table, made at the first call.
+#[inline]
+pub(crate) fn table() -> &'static Table {
+    static TABLE: OnceLock<Table> = OnceLock::new();
+    TABLE.get_or_init(build)
+}
+
+impl Table {
+    /// The stand-ins of the characters `number * PAGE..(number + 1) * PAGE`, if there are such.
+    #[inline]
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn page(&self, number: usize) -> Option<&[u8; PAGE]> {
+        self.stand_ins[*self.pages.get(number)? as usize..].first_chunk()
+    }
+
+    /// The stand-in of a character beyond ASCII.
+    #[inline]
+    pub(crate) fn stand_in(&self, code: u32) -> u8 {
+        self.stand_ins[self.pages[code as usize / PAGE] as usize + code as usize % PAGE]
+    }
+
+    #[inline]
+    fn class(&self, code: u32) -> u8 {
+        self.classes[self.pages[code as usize / PAGE] as usize + code as usize % PAGE]
+    }
 }
 
 /// The class of a character beyond ASCII.
 #[inline]
 pub(crate) fn of(code: u32) -> u8 {
-    static TABLE: OnceLock<Table> = OnceLock::new();
-    let table = TABLE.get_or_init(build);
-    table.classes[table.pages[code as usize / PAGE] as usize + code as usize % PAGE]
+    table().class(code)
 }
 
 /// The character that begins at `text[at]`: its class and its length in bytes.
@@ -149,6 +209,11 @@ mod tests {
                 _ => engines.iter().find(|(engine, _)| engine.is_match(&*text)).map_or(OTHER, |(_, class)| *class),
             };
             assert_eq!(at(text.as_bytes(), 0), (expected, text.len()), "{character:?}");
+            if !character.is_ascii() {
+                let stand_in = table().stand_in(character as u32);
+                assert_eq!(STAND_INS[stand_in as usize], expected, "{character:?}");
+                assert_eq!(stand_in == LONG_S_STAND_IN, character == '\u{17F}');
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! Bytes -> pieces ("pretokens"), inside which merges happen.
 //!
 //! A [`Pretokenizer`] is a named scheme, any regular expression, a chain of splits, or nothing. Callers see one
-//! interface, so a faster kernel takes a scheme's place here and nowhere else.
+//! interface; which kernel stands behind a scheme is decided here and nowhere else: the fastest of this
+//! processor, or the one that the environment variable `TOKFAST_PRETOKENIZER` names (`scalar` is the readable twin).
 //!
 //! Invariants: pieces are never empty and join to the text, whatever its bytes, but for what a chain removes; a byte that is no valid UTF-8 counts
 //! as one character that is neither letter, number nor white space (as U+FFFD is). [`Pretokenizer::is_cut`] is true
@@ -10,9 +11,12 @@
 
 mod chain;
 mod class;
+mod kernel;
 mod regex;
 mod scan;
 mod scheme;
+mod tier;
+mod window;
 
 pub(crate) use chain::alphabet;
 pub use chain::{Behavior, Split};
@@ -23,11 +27,12 @@ use crate::normalize::{Pattern, last_character};
 use chain::Chain;
 use regex::GeneralRegex;
 use scheme::Scheme;
+use tier::Tier;
 
 #[derive(Debug, Clone)]
 enum Kind {
     Whole,
-    Scheme(&'static Scheme),
+    Scheme(&'static Scheme, Tier),
     Regex(Box<GeneralRegex>),
     Chain(Box<Chain>),
     /// Before each of these characters that no merge joins to the one before it.
@@ -66,7 +71,7 @@ pub const BATCH: usize = 4096;
 
 /// Room for the ends of pieces, kept between calls so that a short text costs no allocation.
 #[derive(Debug, Clone, Default)]
-pub struct Ends(Vec<u32>);
+pub struct Ends(window::Room);
 
 /// The names of the schemes.
 pub fn scheme_names() -> impl Iterator<Item = &'static str> {
@@ -86,11 +91,24 @@ impl Pretokenizer {
                 return Self::from_splits(&splits);
             }
             Some(text) => match scheme::find(text) {
-                Some(scheme) => Kind::Scheme(scheme),
+                Some(scheme) => Kind::Scheme(scheme, Tier::from_environment()?),
                 None => Kind::Regex(Box::new(GeneralRegex::new(text)?)),
             },
         };
         Ok(Self { kind })
+    }
+
+    /// The kernels of this processor for the named schemes, best first; the last is the readable twin.
+    pub fn kernels() -> impl Iterator<Item = &'static str> {
+        Tier::all().map(Tier::name)
+    }
+
+    /// The same pieces by the kernel of this name, to compare kernels.
+    pub fn with_kernel(mut self, name: &str) -> Result<Self> {
+        if let Kind::Scheme(_, tier) = &mut self.kind {
+            *tier = Tier::by_name(name)?;
+        }
+        Ok(self)
     }
 
     /// Several splits in a row; those that come to a scheme or to one regular expression are that.
@@ -102,13 +120,15 @@ impl Pretokenizer {
             .filter(|(index, split)| !matches!(split, Split::ByteLevel { use_regex: false } if *index == last))
             .map(|(_, split)| split)
             .collect();
+        let tier = Tier::from_environment()?;
+        let by_kernel = |scheme| Kind::Scheme(scheme, tier);
         let single = match cutting[..] {
             [] => return Self::new(None),
-            [Split::ByteLevel { use_regex: true }] => scheme::find("gpt2").map(Kind::Scheme),
+            [Split::ByteLevel { use_regex: true }] => scheme::find("gpt2").map(by_kernel),
             [Split::Split { pattern: Pattern::Regex(text), behavior, invert }] => match scheme::find_expression(text) {
                 // Every character is in a match of a scheme: nothing lies between, to be removed or kept.
-                Some(scheme) if (*behavior, *invert) == (Behavior::Removed, true) => Some(Kind::Scheme(scheme)),
-                Some(scheme) if *behavior == Behavior::Isolated => Some(Kind::Scheme(scheme)),
+                Some(scheme) if (*behavior, *invert) == (Behavior::Removed, true) => Some(by_kernel(scheme)),
+                Some(scheme) if *behavior == Behavior::Isolated => Some(by_kernel(scheme)),
                 None if *behavior == Behavior::Isolated => Some(Kind::Regex(Box::new(GeneralRegex::new(text)?))),
                 _ => None,
             },
@@ -149,7 +169,7 @@ impl Pretokenizer {
     pub fn pattern(&self) -> Option<&str> {
         match &self.kind {
             Kind::Whole | Kind::Before(_) => None,
-            Kind::Scheme(scheme) => Some(scheme.pattern),
+            Kind::Scheme(scheme, _) => Some(scheme.pattern),
             Kind::Regex(regex) => Some(regex.pattern()),
             Kind::Chain(chain) => Some(chain.spelling()),
         }
@@ -161,7 +181,7 @@ impl Pretokenizer {
         match &self.kind {
             Kind::Whole if text.is_empty() => Ok(()),
             Kind::Whole => piece(0, text.len()),
-            Kind::Scheme(scheme) => scheme.split(text, piece),
+            Kind::Scheme(scheme, _) => scheme.split(text, piece),
             Kind::Regex(regex) => match std::str::from_utf8(text) {
                 Ok(valid) => regex.split(valid, piece),
                 Err(_) => split_invalid(text, piece, |text, piece| regex.split(text, piece)),
@@ -183,9 +203,50 @@ impl Pretokenizer {
         &self,
         room: &mut Ends,
         text: &[u8],
+        batch: impl FnMut(usize, &[u32]) -> Result<()>,
+    ) -> Result<()> {
+        match self.kind {
+            Kind::Scheme(scheme, tier) => self.batches_by_window(scheme, tier, &mut room.0, text, batch),
+            _ => self.batches_by_piece(&mut room.0.ends, text, batch),
+        }
+    }
+
+    /// [`Self::split_batches`] of a scheme, by the kernel.
+    fn batches_by_window(
+        &self,
+        scheme: &Scheme,
+        tier: Tier,
+        room: &mut window::Room,
+        text: &[u8],
         mut batch: impl FnMut(usize, &[u32]) -> Result<()>,
     ) -> Result<()> {
-        let ends = &mut room.0;
+        let mut base = 0;
+        while base < text.len() {
+            let count = window::next_ends(tier, scheme, room, &text[base..]);
+            if count == 0 {
+                return Err(self.too_long());
+            }
+            let mut before = 0;
+            for part in room.ends[..count].chunks_mut(BATCH) {
+                if before > 0 {
+                    part.iter_mut().for_each(|end| *end -= before);
+                }
+                let last = part[part.len() - 1];
+                batch(base, part)?;
+                base += last as usize;
+                before += last;
+            }
+        }
+        Ok(())
+    }
+
+    /// [`Self::split_batches`] by [`Self::split`].
+    fn batches_by_piece(
+        &self,
+        ends: &mut Vec<u32>,
+        text: &[u8],
+        mut batch: impl FnMut(usize, &[u32]) -> Result<()>,
+    ) -> Result<()> {
         let (mut base, mut last) = (0, 0);
         ends.clear();
         self.split(text, |start, end| {
@@ -197,13 +258,7 @@ impl Pretokenizer {
                 }
                 base = start;
                 if end - base > u32::MAX as usize {
-                    return Err(Error::Pattern {
-                        pattern: self.pattern().unwrap_or("none").into(),
-                        reason: format!(
-                            "a piece of the text has {} bytes, and one has less than 4 GiB; use a pattern that cuts it",
-                            end - base
-                        ),
-                    });
+                    return Err(self.too_long());
                 }
             }
             ends.push((end - base) as u32);
@@ -211,6 +266,13 @@ impl Pretokenizer {
             Ok(())
         })?;
         if ends.is_empty() { Ok(()) } else { batch(base, ends) }
+    }
+
+    fn too_long(&self) -> Error {
+        Error::Pattern {
+            pattern: self.pattern().unwrap_or("none").into(),
+            reason: "a piece of the text has 4 GiB or more; use a pattern that cuts it".into(),
+        }
     }
 
     /// Whether a piece begins at `text[at]` whatever stands before `at - 1` and after `at`.
@@ -221,7 +283,7 @@ impl Pretokenizer {
     #[inline]
     #[must_use]
     pub fn is_cut(&self, text: &[u8], at: usize) -> bool {
-        let Kind::Scheme(scheme) = self.kind else { return false };
+        let Kind::Scheme(scheme, _) = self.kind else { return false };
         let (Some(&before), Some(&after)) = (at.checked_sub(1).and_then(|at| text.get(at)), text.get(at)) else {
             return false;
         };
@@ -294,7 +356,7 @@ mod tests {
         for scheme in &scheme::SCHEMES {
             for pattern in std::iter::once(&scheme.pattern).chain(scheme.spellings) {
                 let general = Kind::Regex(Box::new(GeneralRegex::new(pattern).unwrap()));
-                twins.push((Pretokenizer { kind: Kind::Scheme(scheme) }, Pretokenizer { kind: general }));
+                twins.push((Pretokenizer { kind: Kind::Scheme(scheme, Tier::Scalar) }, Pretokenizer { kind: general }));
             }
         }
         twins
@@ -363,23 +425,125 @@ mod tests {
         prop::collection::vec(prop::sample::select(&FRAGMENTS[..]), 0..14).prop_map(|parts| parts.concat())
     }
 
+    /// Mixtures of some hundred bytes, of few fragments so that they meet one another.
+    fn long_texts() -> impl Strategy<Value = String> {
+        prop::collection::vec(prop::sample::select(&FRAGMENTS[..]), 1..8).prop_flat_map(|few| {
+            prop::collection::vec(prop::sample::select(few), 0..300).prop_map(|parts| parts.concat())
+        })
+    }
+
+    /// Where the pieces end, by [`Pretokenizer::split_batches`].
+    fn batched(pretokenizer: &Pretokenizer, room: &mut Ends, text: &[u8]) -> Vec<usize> {
+        let mut all = Vec::new();
+        pretokenizer
+            .split_batches(room, text, |base, ends| {
+                assert!(base == all.last().copied().unwrap_or(0) && !ends.is_empty() && ends.len() <= BATCH);
+                all.extend(ends.iter().map(|&end| base + end as usize));
+                Ok(())
+            })
+            .unwrap();
+        all
+    }
+
+    /// Where the pieces end, by [`Pretokenizer::split`].
+    fn ends(pretokenizer: &Pretokenizer, text: &[u8]) -> Vec<usize> {
+        let mut all = Vec::new();
+        pretokenizer
+            .split(text, |_, end| {
+                all.push(end);
+                Ok(())
+            })
+            .unwrap();
+        all
+    }
+
+    /// Cuts `text` with every kernel of this processor and every scheme, and compares with the readable twin.
+    fn check(room: &mut Ends, text: &[u8]) {
+        for scheme in &scheme::SCHEMES {
+            let expected = ends(&Pretokenizer { kind: Kind::Scheme(scheme, Tier::Scalar) }, text);
+            for tier in Tier::all() {
+                let got = batched(&Pretokenizer { kind: Kind::Scheme(scheme, tier) }, room, text);
+                if got != expected {
+                    let at = got.iter().zip(&expected).take_while(|(got, expected)| got == expected).count();
+                    let place = expected[at.min(expected.len() - 1)];
+                    let around = String::from_utf8_lossy(&text[place.saturating_sub(20)..(place + 20).min(text.len())]);
+                    let (got, expected) = (got.get(at), expected.get(at));
+                    panic!("{} {}: {got:?}, not {expected:?} in {around:?}", scheme.name, tier.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn kernels_cut_borders_of_blocks_and_windows_like_the_twin() {
+        let mut room = Ends::default();
+        let mixture = FRAGMENTS.concat().repeat(120);
+        for padding in 0..130 {
+            for unit in ["a", " ", "\u{4E2D}", "!"] {
+                check(&mut room, &[unit.repeat(padding).as_bytes(), mixture.as_bytes()].concat()[..2000]);
+            }
+        }
+        // Every length, unaligned, up to the last byte of an allocation.
+        for end in (0..300).chain(8150..8330).chain([mixture.len()]) {
+            let text = mixture.as_bytes()[..end].to_vec().into_boxed_slice();
+            check(&mut room, &text);
+            check(&mut room, &text[text.len().min(1)..]);
+        }
+    }
+
+    #[test]
+    fn kernels_know_every_character() {
+        let mut room = Ends::default();
+        // Planes 4 to 13 hold no characters yet.
+        let text = ('\0'..'\u{40000}')
+            .chain('\u{E0000}'..'\u{E0200}')
+            .flat_map(|character| format!("a{character}1 {character}").into_bytes())
+            .collect::<Vec<_>>();
+        check(&mut room, &text);
+    }
+
+    #[test]
+    fn kernels_cut_long_runs() {
+        let mut room = Ends::default();
+        for unit in [
+            "a",
+            "A",
+            "\u{4E2D}",
+            "1",
+            " ",
+            "\n",
+            " \n",
+            "!",
+            "!\n",
+            "/",
+            "\u{301}",
+            "'s",
+            "a's",
+            "a'sA",
+            "\u{4E2D}A",
+            "\u{E9}",
+            "\n ",
+        ] {
+            for (before, after) in [("", ""), ("!!", "!"), ("\u{4E2D}", "b"), ("\n", "\n"), ("\n", "a"), ("7", "1")] {
+                for count in [70, 20_000 / unit.len()] {
+                    check(&mut room, [before, &unit.repeat(count), after].concat().as_bytes());
+                    check(
+                        &mut room,
+                        [after, "\n", &unit.repeat(count), before, "\n\u{4E2D}", after, &unit.repeat(count), before]
+                            .concat()
+                            .as_bytes(),
+                    );
+                }
+            }
+        }
+    }
+
     #[test]
     fn batches_are_the_pieces() {
         let pretokenizer = Pretokenizer::new(Some("cl100k")).unwrap();
         let mut room = Ends::default();
         for text in ["", "a", &FRAGMENTS.concat().repeat(400)] {
-            let (mut joined, mut at) = (Vec::new(), 0);
-            pretokenizer
-                .split_batches(&mut room, text.as_bytes(), |base, ends| {
-                    assert!(base == at && !ends.is_empty() && ends.len() <= BATCH);
-                    for &end in ends {
-                        joined.push(text.as_bytes()[at..base + end as usize].to_vec());
-                        at = base + end as usize;
-                    }
-                    Ok(())
-                })
-                .unwrap();
-            assert_eq!(joined, pieces(&pretokenizer, text.as_bytes()));
+            assert_eq!(batched(&pretokenizer, &mut room, text.as_bytes()), ends(&pretokenizer, text.as_bytes()));
         }
     }
 
@@ -404,9 +568,30 @@ mod tests {
         }
 
         #[test]
+        fn kernels_cut_mixtures_like_the_twin(text in long_texts(), bytes in prop::collection::vec(any::<u8>(), 0..3), at in any::<prop::sample::Index>()) {
+            let mut room = Ends::default();
+            check(&mut room, text.as_bytes());
+            let mut broken = text.into_bytes();
+            let at = at.index(broken.len() + 1);
+            broken.splice(at..at, bytes);
+            check(&mut room, &broken);
+        }
+
+        #[test]
+        fn only_the_last_two_pieces_change_when_a_text_goes_on(text in texts(), more in texts()) {
+            for scheme in &scheme::SCHEMES {
+                let pretokenizer = Pretokenizer { kind: Kind::Scheme(scheme, Tier::Scalar) };
+                let short = pieces(&pretokenizer, text.as_bytes());
+                let long = pieces(&pretokenizer, [&*text, &more].concat().as_bytes());
+                let sure = short.len().saturating_sub(2);
+                prop_assert_eq!(&long[..sure], &short[..sure], "{}", scheme.name);
+            }
+        }
+
+        #[test]
         fn a_cut_changes_nothing(text in texts()) {
             for scheme in &scheme::SCHEMES {
-                let pretokenizer = Pretokenizer { kind: Kind::Scheme(scheme) };
+                let pretokenizer = Pretokenizer { kind: Kind::Scheme(scheme, Tier::Scalar) };
                 let text = text.as_bytes();
                 let whole = pieces(&pretokenizer, text);
                 for at in (0..text.len()).filter(|&at| pretokenizer.is_cut(text, at)) {

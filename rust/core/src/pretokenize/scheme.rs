@@ -37,10 +37,21 @@ pub(crate) enum Contractions {
     Suffix,
 }
 
+/// Schemes that cut alike: each has a kernel of its own, made for its parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    Gpt2,
+    Cl100k,
+    O200k,
+    Qwen2,
+    Qwen35,
+}
+
 /// One pretokenizer pattern.
 #[derive(Debug)]
 pub(crate) struct Scheme {
     pub(crate) name: &'static str,
+    pub(crate) family: Family,
     /// The regular expression, in the spelling that tokenizers, tiktoken and fancy-regex all read alike.
     pub(crate) pattern: &'static str,
     /// Other spellings of the same.
@@ -79,6 +90,7 @@ macro_rules! lower {
 
 const CL100K: Scheme = Scheme {
     name: "cl100k",
+    family: Family::Cl100k,
     pattern: concat!(
         contractions_any_case!(),
         r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|",
@@ -97,6 +109,7 @@ const CL100K: Scheme = Scheme {
 
 const O200K: Scheme = Scheme {
     name: "o200k",
+    family: Family::O200k,
     pattern: concat!(
         r"[^\r\n\p{L}\p{N}]?",
         upper!(),
@@ -120,50 +133,81 @@ const O200K: Scheme = Scheme {
     ..CL100K
 };
 
+const GPT2: Scheme = Scheme {
+    name: "gpt2",
+    family: Family::Gpt2,
+    pattern: r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    spellings: &[
+        r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+        r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s",
+    ],
+    words: Words::Letters,
+    prefix: Prefix::Space,
+    contractions: Contractions::Exact,
+    digits: usize::MAX,
+    tail: b"",
+    newlines: false,
+};
+
+const QWEN2: Scheme = Scheme {
+    name: "qwen2",
+    family: Family::Qwen2,
+    pattern: concat!(
+        contractions_any_case!(),
+        r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|",
+        white_space!()
+    ),
+    spellings: &[],
+    digits: 1,
+    ..CL100K
+};
+
+const QWEN35: Scheme = Scheme {
+    name: "qwen3.5",
+    family: Family::Qwen35,
+    pattern: concat!(
+        contractions_any_case!(),
+        r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|",
+        white_space!()
+    ),
+    spellings: &[],
+    words: Words::LettersAndMarks,
+    digits: 1,
+    ..CL100K
+};
+
 /// Every named scheme.
 pub(crate) static SCHEMES: [Scheme; 6] = [
-    Scheme {
-        name: "gpt2",
-        pattern: r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-        spellings: &[
-            r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-            r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s",
-        ],
-        words: Words::Letters,
-        prefix: Prefix::Space,
-        contractions: Contractions::Exact,
-        digits: usize::MAX,
-        tail: b"",
-        newlines: false,
-    },
+    GPT2,
     CL100K,
     O200K,
     // The same pattern under the name that Llama 3 users look for.
     Scheme { name: "llama3", ..CL100K },
-    Scheme {
-        name: "qwen2",
-        pattern: concat!(
-            contractions_any_case!(),
-            r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|",
-            white_space!()
-        ),
-        spellings: &[],
-        digits: 1,
-        ..CL100K
-    },
-    Scheme {
-        name: "qwen3.5",
-        pattern: concat!(
-            contractions_any_case!(),
-            r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|",
-            white_space!()
-        ),
-        spellings: &[],
-        words: Words::LettersAndMarks,
-        digits: 1,
-        ..CL100K
-    },
+    QWEN2,
+    QWEN35,
 ];
+
+/// A scheme known at compile time, for kernels made for one.
+pub(crate) trait Fixed {
+    const SCHEME: Scheme;
+}
+
+macro_rules! fixed {
+    ($($name:ident = $scheme:expr;)*) => {$(
+        #[derive(Debug)]
+        pub(crate) struct $name;
+        impl Fixed for $name {
+            const SCHEME: Scheme = $scheme;
+        }
+    )*};
+}
+fixed! {
+    Gpt2 = GPT2;
+    Cl100k = CL100K;
+    O200k = O200K;
+    Qwen2 = QWEN2;
+    Qwen35 = QWEN35;
+}
 
 /// The scheme of this name, or whose regular expression this is.
 pub(crate) fn find(name_or_pattern: &str) -> Option<&'static Scheme> {

@@ -1,0 +1,302 @@
+//! The tier of x86-64 processors with AVX-512 VBMI2 (Intel Ice Lake, AMD Zen 4, and later).
+//!
+//! Naive: [`super::portable`].
+//! Idea: 64 bytes are one register. The classes of ASCII are one permutation of a table in two registers; a class test
+//! gives its mask at once; `vpcompressb` drops what is not the first byte of a character, and lists the places of bits;
+//! `pdep` takes bits from characters back to bytes. Stand-ins are looked up for all characters of a block that lie in
+//! one page of 256 at once: the scripts of one text lie in a few pages, and one test finds most letters without case.
+//! Cost: see [`super::super::window`]. Worst case: a block whose characters all lie in different pages takes a round
+//! of about 15 cycles each.
+//! Source: Lemire and Clausecker, "Transcoding Unicode characters with AVX-512 instructions" (2022), for compressing.
+
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::{
+    __m512i, _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cmpge_epu8_mask,
+    _mm512_cvtepu8_epi32, _mm512_extracti32x4_epi32, _mm512_loadu_si512, _mm512_mask_blend_epi8,
+    _mm512_mask_cmpeq_epi8_mask, _mm512_mask_cmplt_epu8_mask, _mm512_mask_mov_epi8, _mm512_mask_permutexvar_epi8,
+    _mm512_mask_test_epi8_mask, _mm512_maskz_compress_epi8, _mm512_maskz_loadu_epi8, _mm512_movepi8_mask,
+    _mm512_permutex2var_epi8, _mm512_permutexvar_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_slli_epi16,
+    _mm512_storeu_si512, _mm512_ternarylogic_epi64, _mm512_test_epi8_mask, _pdep_u64,
+};
+
+use super::class::{self, BEYOND_ASCII, CASELESS_STAND_IN, STAND_INS};
+use super::window::{self, Room};
+use super::{Fixed, Lanes};
+
+/// Proof that the processor has the instructions; only [`Avx512::new`] makes one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Avx512(());
+
+impl Avx512 {
+    /// Itself, if the processor has AVX-512 VBMI2.
+    pub(super) fn new() -> Option<Self> {
+        let has = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vbmi")
+            && is_x86_feature_detected!("avx512vbmi2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("lzcnt")
+            && is_x86_feature_detected!("popcnt");
+        has.then_some(Self(()))
+    }
+}
+
+/// Stand-ins and their classes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Block {
+    bytes: __m512i,
+    classes: __m512i,
+}
+
+/// The classes of the stand-ins beyond ASCII, as a register.
+const BEYOND: [u8; 64] = {
+    let mut table = [0; 64];
+    let mut number = 0;
+    while number < BEYOND_ASCII.len() {
+        table[number] = BEYOND_ASCII[number];
+        number += 1;
+    }
+    table
+};
+
+/// For three-byte characters: a lead (its low six bits) and a second byte that have a bit in common here and in
+/// [`SECOND`] are letters without case, whatever the third byte: most Han and Hangul.
+const LEAD: [u8; 64] = {
+    let mut table = [0; 64];
+    table[0x24] = 2;
+    let mut lead = 0x25;
+    while lead <= 0x2C {
+        table[lead] = 1;
+        lead += 1;
+    }
+    table[0x2A] = 4;
+    table[0x2D] = 8;
+    table
+};
+/// U+4DC0..4DFF are no letters (E4 B7); Hangul is U+AC00..D77F (EA B0 to ED 9D).
+const SECOND: [u8; 64] = {
+    let mut table = [1; 64];
+    let mut second = 0;
+    while second < 64 {
+        if second != 0x37 {
+            table[second] |= 2;
+        }
+        if second >= 0x30 {
+            table[second] |= 4;
+        }
+        if second <= 0x1D {
+            table[second] |= 8;
+        }
+        second += 1;
+    }
+    table
+};
+
+#[inline]
+fn register(bytes: &[u8; 64]) -> __m512i {
+    // SAFETY: 64 readable bytes behind a reference; the load needs no alignment. Reached only through `Avx512`.
+    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+}
+
+/// The 64 bytes from `at` on, zeros beyond the end.
+#[inline]
+fn bytes_from(text: &[u8], at: usize) -> __m512i {
+    let rest = text.get(at..).unwrap_or_default();
+    match rest.first_chunk() {
+        Some(bytes) => register(bytes),
+        // SAFETY: the mask lets only the bytes of `rest` be read, and masked bytes do not fault. Reached only through
+        // `Avx512`.
+        None => unsafe { _mm512_maskz_loadu_epi8((1 << rest.len()) - 1, rest.as_ptr().cast()) },
+    }
+}
+
+impl Lanes for Avx512 {
+    type Block = Block;
+
+    #[inline]
+    fn load(self, bytes: &[u8; 64], stand_ins: bool) -> Block {
+        let bytes = register(bytes);
+        let [low, high, ..] = STAND_INS.as_chunks::<64>().0 else { return Block { bytes, classes: bytes } };
+        // SAFETY: the processor has these instructions, since `self` exists; they touch registers only.
+        let classes = unsafe {
+            let ascii = _mm512_permutex2var_epi8(register(low), bytes, register(high));
+            if stand_ins {
+                _mm512_mask_permutexvar_epi8(ascii, _mm512_movepi8_mask(bytes), bytes, register(&BEYOND))
+            } else {
+                ascii
+            }
+        };
+        Block { bytes, classes }
+    }
+
+    #[inline]
+    fn any_of(self, block: Block, classes: u8) -> u64 {
+        // SAFETY: the processor has these instructions, since `self` exists; they touch registers only.
+        unsafe { _mm512_test_epi8_mask(block.classes, _mm512_set1_epi8(classes as i8)) }
+    }
+
+    #[inline]
+    fn equal(self, block: Block, byte: u8) -> u64 {
+        // SAFETY: the processor has these instructions, since `self` exists; they touch registers only.
+        unsafe { _mm512_cmpeq_epi8_mask(block.bytes, _mm512_set1_epi8(byte as i8)) }
+    }
+
+    #[inline]
+    fn continuations(self, bytes: &[u8; 64]) -> u64 {
+        let bytes = register(bytes);
+        // SAFETY: the processor has these instructions, since `self` exists; they touch registers only.
+        unsafe { _mm512_movepi8_mask(bytes) & !_mm512_cmpge_epu8_mask(bytes, _mm512_set1_epi8(0xC0_u8 as i8)) }
+    }
+
+    #[inline]
+    fn transcode(self, text: &[u8], stream: &mut [u8], leads: &mut [u64]) -> Option<usize> {
+        let (mut number, mut expected) = (0, 0);
+        for (block, lead) in leads.iter_mut().enumerate().take(text.len().div_ceil(64)) {
+            let at = block * 64;
+            let inside = if text.len() - at < 64 { (1 << (text.len() - at)) - 1 } else { u64::MAX };
+            let bytes = bytes_from(text, at);
+            let room: &mut [u8; 64] = stream.get_mut(number..)?.first_chunk_mut()?;
+            // SAFETY: the processor has these instructions, since `self` exists. They touch registers only, but for the
+            // stores to the 64 bytes behind `room`.
+            unsafe {
+                let beyond = _mm512_movepi8_mask(bytes);
+                if beyond | expected == 0 {
+                    _mm512_storeu_si512(room.as_mut_ptr().cast(), bytes);
+                    *lead = inside;
+                    number += inside.count_ones() as usize;
+                    continue;
+                }
+                let two = _mm512_cmpge_epu8_mask(bytes, _mm512_set1_epi8(0xC0_u8 as i8));
+                let three = _mm512_cmpge_epu8_mask(bytes, _mm512_set1_epi8(0xE0_u8 as i8));
+                let four = _mm512_cmpge_epu8_mask(bytes, _mm512_set1_epi8(0xF0_u8 as i8));
+                if beyond & !two != two << 1 | three << 2 | four << 3 | expected {
+                    return None;
+                }
+                expected = two >> 63 | three >> 62 | four >> 61;
+                let next = bytes_from(text, at + 1);
+                let caseless = _mm512_mask_test_epi8_mask(
+                    three & !four,
+                    _mm512_permutexvar_epi8(bytes, register(&LEAD)),
+                    _mm512_permutexvar_epi8(next, register(&SECOND)),
+                );
+                let mut out = _mm512_mask_mov_epi8(bytes, caseless, _mm512_set1_epi8(CASELESS_STAND_IN as i8));
+                let mut rest = two & !caseless;
+                while rest != 0 {
+                    let (group, stand_ins) = page(self, text, at, rest, bytes, next)?;
+                    out = _mm512_mask_mov_epi8(out, group, stand_ins);
+                    rest &= !group;
+                }
+                *lead = !(beyond & !two) & inside;
+                _mm512_storeu_si512(room.as_mut_ptr().cast(), _mm512_maskz_compress_epi8(*lead, out));
+            }
+            number += lead.count_ones() as usize;
+        }
+        (expected == 0).then_some(number)
+    }
+
+    #[inline]
+    fn deposit(self, bits: u64, mask: u64) -> u64 {
+        // SAFETY: the processor has this instruction, since `self` exists.
+        unsafe { _pdep_u64(bits, mask) }
+    }
+
+    #[inline]
+    fn flatten(self, bits: u64, base: u32, places: &mut [u32; 64]) {
+        // SAFETY: the processor has these instructions, since `self` exists. The stores go to the 64 values behind
+        // `places`, 16 at a time.
+        unsafe {
+            let bytes = _mm512_maskz_compress_epi8(bits, register(&COUNT));
+            let base = _mm512_set1_epi32(base as i32);
+            let to = places.as_mut_ptr();
+            let widen = |sixteen| _mm512_add_epi32(_mm512_cvtepu8_epi32(sixteen), base);
+            _mm512_storeu_si512(to.cast(), widen(_mm512_castsi512_si128(bytes)));
+            _mm512_storeu_si512(to.add(16).cast(), widen(_mm512_extracti32x4_epi32::<1>(bytes)));
+            if bits.count_ones() > 32 {
+                _mm512_storeu_si512(to.add(32).cast(), widen(_mm512_extracti32x4_epi32::<2>(bytes)));
+                _mm512_storeu_si512(to.add(48).cast(), widen(_mm512_extracti32x4_epi32::<3>(bytes)));
+            }
+        }
+    }
+
+    #[inline]
+    fn ends<S: Fixed>(self, room: &mut Room, text: &[u8]) -> Option<usize> {
+        // SAFETY: the processor has these instructions, since `self` exists.
+        unsafe { ends::<S>(self, room, text) }
+    }
+}
+
+/// 0 to 63.
+const COUNT: [u8; 64] = {
+    let mut count = [0; 64];
+    let mut number = 0;
+    while number < 64 {
+        count[number] = number as u8;
+        number += 1;
+    }
+    count
+};
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
+fn ends<S: Fixed>(lanes: Avx512, room: &mut Room, text: &[u8]) -> Option<usize> {
+    window::ends::<S, _>(lanes, room, text)
+}
+
+/// The characters of the block at `at` that lie in the same page of 256 as the first of `rest`, and their stand-ins.
+/// `None` if they are not valid.
+#[allow(clippy::inline_always)]
+#[inline(always)]
+fn page(_: Avx512, text: &[u8], at: usize, rest: u64, bytes: __m512i, next: __m512i) -> Option<(u64, __m512i)> {
+    let first = at + rest.trailing_zeros() as usize;
+    let byte = |offset: usize| text.get(first + offset).copied().unwrap_or_default();
+    let lead = byte(0);
+    let second = byte(1);
+    // SAFETY: the caller holds an `Avx512`, so the processor has these instructions; they touch registers only.
+    unsafe {
+        let is = |bytes: __m512i, byte: u8, among: u64| {
+            _mm512_mask_cmpeq_epi8_mask(among, bytes, _mm512_set1_epi8(byte as i8))
+        };
+        // Those whose last byte but one is this, two low bits aside.
+        let quad = |bytes: __m512i, byte: u8, among: u64| {
+            let all = _mm512_ternarylogic_epi64::<0xC0>(bytes, _mm512_set1_epi8(!3), bytes);
+            is(all, byte & !3, among)
+        };
+        let (group, page, one, last) = match lead {
+            0xC2..0xE0 => {
+                let group = quad(bytes, lead, rest);
+                let overlong = _mm512_mask_cmplt_epu8_mask(group, bytes, _mm512_set1_epi8(0xC2_u8 as i8));
+                if overlong != 0 {
+                    return None;
+                }
+                (group, usize::from(lead & 0x1F) >> 2, bytes, next)
+            }
+            0xE0..0xF0 => {
+                if (lead == 0xE0 && second < 0xA0) || (lead == 0xED && second >= 0xA0) {
+                    return None;
+                }
+                let group = quad(next, second, is(bytes, lead, rest));
+                (group, usize::from(lead & 15) << 4 | usize::from(second & 63) >> 2, next, bytes_from(text, at + 2))
+            }
+            0xF0..=0xF4 => {
+                if (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second >= 0x90) {
+                    return None;
+                }
+                let (third, third_bytes) = (byte(2), bytes_from(text, at + 2));
+                let group = quad(third_bytes, third, is(next, second, is(bytes, lead, rest)));
+                let page = usize::from(lead & 7) << 10 | usize::from(second & 63) << 4 | usize::from(third & 63) >> 2;
+                (group, page, third_bytes, bytes_from(text, at + 3))
+            }
+            _ => return None,
+        };
+        let [a, b, c, d] = class::table().page(page)?.as_chunks::<64>().0 else { return None };
+        // Bit 6 of the place in the page is bit 0 of the last byte but one, bit 7 is its bit 1.
+        let shifted = _mm512_slli_epi16::<6>(one);
+        let place = _mm512_ternarylogic_epi64::<0xCA>(_mm512_set1_epi8(0x40), shifted, last);
+        let low = _mm512_permutex2var_epi8(register(a), place, register(b));
+        let high = _mm512_permutex2var_epi8(register(c), place, register(d));
+        let upper_half = _mm512_test_epi8_mask(one, _mm512_set1_epi8(2));
+        Some((group, _mm512_mask_blend_epi8(upper_half, low, high)))
+    }
+}

@@ -1,0 +1,111 @@
+//! A text, cut a window at a time by the bit-parallel kernel.
+//!
+//! Naive: masks for the whole text: memory in proportion to it, and out of every cache.
+//! Idea: a window of 8 KiB is cut as if the text ended with it. A pattern has no look-behind, so every piece but those
+//! whose end depends on what follows is right; the next window begins where the first doubtful piece does. No place to
+//! cut has to be searched for, so text without spaces is as good as any. ASCII is read in place; other windows are
+//! transcoded to one stand-in byte a character, and the start bits mapped back.
+//! Cost: O(bytes); two pieces of every window are cut twice. Worst case: pieces longer than a window, and bytes that
+//! are not UTF-8, are cut by the scalar twin, each such window at most once by both.
+//! Invariant: all pieces but the last two of a text stay the same whatever is appended to it. What ends a piece is the
+//! character after it, except that white space after a line break is doubtful together with that line break (two
+//! pieces), capitals after a letter without case together with that letter (two), and a word before a quote together
+//! with the quote (two).
+
+use super::kernel;
+use super::scheme::{Fixed, Scheme};
+use super::tier::{Lanes, Tier};
+
+/// Bytes of a window: masks, stand-ins and ends of one stay in the first-level cache.
+const WINDOW: usize = 8192;
+/// Pieces at the end of a text that may change when it goes on.
+const DOUBTFUL: usize = 2;
+/// Shorter texts are cut faster one piece after the other.
+const SHORT: usize = 20;
+
+/// Room for one window.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Room {
+    /// Where pieces end, counted from the start of the window.
+    pub(crate) ends: Vec<u32>,
+    /// A stand-in for every character, if not all are ASCII.
+    stream: Vec<u8>,
+    /// The bytes that begin a character.
+    leads: Vec<u64>,
+    /// The characters at which a piece begins.
+    starts: Vec<u64>,
+}
+
+/// Fills the first of `room.ends` with the ends of some pieces of `text`, and returns how many: 0 only if the first
+/// piece is too long for a `u32`.
+pub(crate) fn next_ends(tier: Tier, scheme: &Scheme, room: &mut Room, text: &[u8]) -> usize {
+    let mut len = text.len().min(WINDOW);
+    if len > SHORT {
+        let whole = len == text.len();
+        if !whole {
+            // Not inside a character.
+            len -= (0..4).find(|&back| text[len - back] & 0xC0 != 0x80).unwrap_or(0);
+        }
+        if let Some(pieces) = tier.ends(scheme.family, room, &text[..len]) {
+            let sure = if whole { pieces } else { pieces.saturating_sub(DOUBTFUL) };
+            if sure > 0 {
+                return sure;
+            }
+        }
+    }
+    let mut count = 0;
+    let _ = scheme.split(text, |_, end| {
+        let end = u32::try_from(end).map_err(|_| ())?;
+        match room.ends.get_mut(count) {
+            Some(place) => *place = end,
+            None => room.ends.push(end),
+        }
+        count += 1;
+        if end as usize >= len { Err(()) } else { Ok(()) }
+    });
+    count
+}
+
+/// Fills `room.ends` with the ends of the pieces of `text` and returns their number, or `None` if it is not UTF-8.
+#[allow(clippy::inline_always)]
+#[inline(always)]
+pub(crate) fn ends<S: Fixed, L: Lanes>(lanes: L, room: &mut Room, text: &[u8]) -> Option<usize> {
+    let blocks = text.len().div_ceil(64);
+    if room.ends.len() < text.len() + 64 {
+        room.ends.resize(text.len() + 64, 0);
+    }
+    if room.starts.len() < blocks + 2 {
+        room.starts.resize(blocks + 2, 0);
+    }
+    let mut count = 0;
+    let mut list = |bits: u64, block: usize| {
+        if let Some(places) = room.ends[count..].first_chunk_mut() {
+            lanes.flatten(bits, (block * 64) as u32, places);
+        }
+        count += bits.count_ones() as usize;
+    };
+    if text.is_ascii() {
+        kernel::starts::<S, L>(lanes, text, false, &mut room.starts);
+        room.starts[0] &= !1;
+        for (block, &bits) in room.starts[..blocks].iter().enumerate() {
+            list(bits, block);
+        }
+    } else {
+        if room.stream.len() < text.len() + 64 {
+            room.stream.resize(text.len() + 64, 0);
+            room.leads.resize(blocks, 0);
+        }
+        let characters = lanes.transcode(text, &mut room.stream, &mut room.leads)?;
+        kernel::starts::<S, L>(lanes, &room.stream[..characters], true, &mut room.starts);
+        room.starts[0] &= !1;
+        let mut character = 0;
+        for (block, &leads) in room.leads[..blocks].iter().enumerate() {
+            let [low, high] = [room.starts[character / 64], room.starts[character / 64 + 1]];
+            let bits = low >> (character % 64) | high << 1 << (63 - character % 64);
+            list(lanes.deposit(bits, leads), block);
+            character += leads.count_ones() as usize;
+        }
+    }
+    room.ends[count] = text.len() as u32;
+    Some(count + 1)
+}
