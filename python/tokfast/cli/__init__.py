@@ -40,7 +40,19 @@ The shell completes commands with one of these in its start-up file:
 
 
 # In the order of ``--help``; each is the function of that name in the module of that name.
-COMMANDS = ("train", "count", "encode", "decode", "compare", "vocab-sizes", "info", "convert", "fetch")
+COMMANDS = (
+    "train",
+    "count",
+    "encode",
+    "decode",
+    "compare",
+    "vocab-sizes",
+    "check",
+    "explain",
+    "info",
+    "convert",
+    "fetch",
+)
 
 
 class Commands(click.Group):
