@@ -141,7 +141,7 @@ pub(in crate::formats) fn write(tokenizer: &Tokenizer) -> Result<Vec<u8>> {
     keys.put_text("general.architecture", "llama");
     keys.put_text("general.name", tokenizer.name().unwrap_or("tokfast vocabulary"));
     for key in ["context_length", "embedding_length", "block_count", "feed_forward_length", "attention.head_count"] {
-        keys.put_u32(&format!("llama.{key}"), u32::from(key != "block_count"));
+        keys.put_u32(&format!("llama.{key}"), 1);
     }
     keys.key("llama.attention.layer_norm_rms_epsilon", 6);
     keys.bytes.extend(1e-5f32.to_le_bytes());
