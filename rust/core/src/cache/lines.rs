@@ -5,11 +5,11 @@
 //! Idea: a piece of at most 15 bytes is its own key. A line of 64 bytes holds two keys and two values, each at most four
 //! ids with their number on top. A key hashes to one line, which the caller prefetches for a block of pieces ahead; the
 //! value is chosen by arithmetic, and one test tells "found" from all that is rare: not here, too long, more ids.
-//! Those go to [`Cache::find`]: a full line lends its neighbour (`home ^ 1`) a place, and what is found there moves home.
+//! Those go to [`Cache::find`]: a full line has another one, by another hash, for what it has no room for.
 //! More ids than four, and pieces of 16 bytes and more, lie in a ring of [`Records`].
 //! Cost: about one cache line a piece. Memory: [`Cache::bytes`], fixed until [`Cache::grow`] is called.
 //! Invariant: a hit compares all bytes of the piece. A cache is never emptied: a new piece takes the place of an old one.
-//! Source: gigatoken's 15-byte keys and inline ids; the victim line is that of N. Jouppi (1990).
+//! Source: gigatoken's 15-byte keys and inline ids; two lines by two hashes as in R. Pagh and F. Rodler (2004).
 
 use super::memory::Memory;
 use super::records::Records;
@@ -26,6 +26,8 @@ pub(crate) const IDS: usize = 4;
 const MORE: u128 = 0x7F;
 /// Ids of this and above do not fit beside the number.
 const WIDE: u32 = 1 << 24;
+/// Words of records for each line.
+const WORDS: usize = 12;
 /// The longest piece that is kept.
 const LONGEST: usize = 256;
 
@@ -140,8 +142,8 @@ pub(crate) enum Found<'c> {
 impl Cache {
     /// Bytes of memory for one of so many lines.
     pub(crate) fn bytes_for(lines: usize) -> usize {
-        // 64 a line, 32 of records, 8 of places for long pieces.
-        lines * (64 + 32 + 8)
+        // 64 a line, 48 of records, 8 of places for long pieces.
+        lines * (64 + 4 * WORDS + 8)
     }
 
     /// One of so many lines, a power of two and at least 16.
@@ -149,7 +151,7 @@ impl Cache {
         Self {
             memory: Memory::zeroed(lines * LINE),
             mask: lines - 1,
-            records: Records::with_words(lines * 8),
+            records: Records::with_words(lines * WORDS),
             slots: vec![Slot::default(); lines / 2],
             entries: 0,
             puts: 0,
@@ -185,18 +187,17 @@ impl Cache {
         fold(key as u64 ^ 0x2D35_8DCC_AA6C_78A5, (key >> 64) as u64 ^ 0x9E37_79B9_7F4A_7C15) as usize & self.mask
     }
 
+    /// The line that takes a key where its own is full.
+    fn other(&self, key: u128) -> usize {
+        fold((key >> 64) as u64 ^ 0x8BB8_4B93_962E_ACC9, key as u64 ^ 0x9E37_79B9_7F4A_7C15) as usize & self.mask
+    }
+
     /// The ids of a short piece that [`probe`] did not give.
     pub(crate) fn find(&mut self, key: u128) -> Found<'_> {
         let home = self.home(key);
-        for index in [home, home ^ 1] {
+        for index in [home, self.other(key)] {
             let line = self.line(index);
             let Some(way) = (0..WAYS).find(|&way| line[way] == key) else { continue };
-            if index != home {
-                // What is asked for again comes home; the second of that line moves to the neighbour.
-                let lent = self.line(home);
-                self.set(index, way, (lent[1], lent[WAYS + 1]));
-                self.set(home, 1, (key, line[WAYS + way]));
-            }
             let value = line[WAYS + way];
             return if value >> 120 == MORE {
                 match self.records.get(value as u64, b"") {
@@ -228,7 +229,7 @@ impl Cache {
     fn put_value(&mut self, key: u128, value: u128) {
         self.puts += 1;
         let home = self.home(key);
-        for index in [home, home ^ 1] {
+        for index in [home, self.other(key)] {
             let line = self.line(index);
             if let Some(way) = (0..WAYS).find(|&way| line[way] == key || line[way] == 0) {
                 self.entries += usize::from(line[way] == 0);
@@ -236,9 +237,14 @@ impl Cache {
                 return;
             }
         }
-        // All four places are taken: the newest comes first at home, the older one there moves to the neighbour.
+        // All four places are taken: the newest comes first at home, the older one there goes where it has room.
         let line = self.line(home);
-        self.set(home ^ 1, self.puts & 1, (line[1], line[WAYS + 1]));
+        let (old_home, old_other) = (self.home(line[1]), self.other(line[1]));
+        let to = if old_home == home { old_other } else { old_home };
+        let way = if self.line(to)[1] == 0 { 1 } else { self.puts & 1 };
+        if to != home {
+            self.set(to, way, (line[1], line[WAYS + 1]));
+        }
         self.set(home, 1, (line[0], line[WAYS]));
         self.set(home, 0, (key, value));
     }
@@ -275,9 +281,8 @@ impl Cache {
     /// The ids of a long piece.
     pub(crate) fn find_long(&self, hash: u64, piece: &[u8]) -> Option<&[u32]> {
         let at = hash as usize & (self.slots.len() - 1);
-        [at, at ^ 1]
-            .into_iter()
-            .map(|at| self.slots[at])
+        (0..4)
+            .map(|way| self.slots[at ^ way])
             .find(|slot| slot.hash == hash && slot.at != 0)
             .and_then(|slot| self.records.get(slot.at - 1, piece))
     }
@@ -292,8 +297,8 @@ impl Cache {
 
     fn put_slot(&mut self, slot: Slot) {
         let at = slot.hash as usize & (self.slots.len() - 1);
-        // Of two places the one that was written longer ago.
-        let to = if self.slots[at].at <= self.slots[at ^ 1].at { at } else { at ^ 1 };
+        // Of four places the one that was written longer ago.
+        let to = (0..4).map(|way| at ^ way).min_by_key(|&at| self.slots[at].at).unwrap_or(at);
         self.entries += usize::from(self.slots[to].at == 0);
         self.slots[to] = slot;
     }
@@ -302,7 +307,7 @@ impl Cache {
     pub(crate) fn grow(&mut self, lines: usize) {
         let mut old = std::mem::replace(self, Self::with_lines(lines));
         std::mem::swap(&mut self.records, &mut old.records);
-        self.records.grow(lines * 8);
+        self.records.grow(lines * WORDS);
         for line in old.lines().iter().map(parts) {
             for way in (0..WAYS).rev().filter(|&way| line[way] != 0) {
                 self.put_value(line[way], line[WAYS + way]);

@@ -26,7 +26,7 @@ pub(crate) const BLOCK: usize = 256;
 
 /// The budget where `TOKFAST_CACHE_BYTES` is not set.
 const BUDGET: usize = 64 << 20;
-/// Lines of the smallest cache (26 KiB), and of the largest (52 MiB).
+/// Lines of the smallest cache (30 KiB), and of the largest (60 MiB).
 const LEAST: usize = 1 << 8;
 const MOST: usize = 1 << 19;
 /// Each growth makes so many times the lines.

@@ -24,7 +24,7 @@ fn words_of(len: usize) -> usize {
 }
 
 impl Records {
-    /// A ring of so many words, a power of two.
+    /// A ring of so many words.
     pub(super) fn with_words(words: usize) -> Self {
         Self { words: vec![0; words], next: 0, oldest: 0 }
     }
