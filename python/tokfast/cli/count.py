@@ -20,9 +20,11 @@ from tokfast.cli._shared import (
     JSON_SCHEMA_VERSION,
     Progress,
     check_piped,
+    csv_option,
     describe_tokenizer,
     json_option,
     load_tokenizer,
+    number,
     quiet_option,
     say,
     threads_option,
@@ -45,8 +47,11 @@ Examples:
   tokfast count '**/*.py'                a glob; quote it for the shell
   git diff | tokfast count               standard input: the number alone
   tokfast count --json . | jq .total     for programs
+  tokfast count --by ext --top 5 src/    where the tokens are
+  tokfast count --limit 8k prompt.txt    exit status 3 when over, for CI
 
-Exit status: 0 all counted, 1 a file could not be read (the others are counted), 2 wrong usage.
+Exit status: 0 all counted, 1 a file could not be read (the others are counted), 2 wrong usage,
+3 more tokens than --limit.
 """
 
 
@@ -98,6 +103,13 @@ class Sources:
             start = b"" if is_named else file.read(BINARY_PROBE_BYTES)
             return None if b"\0" in start else start + file.read()
 
+    def complain(self, *, quiet: bool) -> None:
+        """Say which files were not counted."""
+        for path, reason in self.failed:
+            say(f"error: {path}: {reason}")
+        if self.binary and not quiet:
+            say(f"left out {len(self.binary):,} binary file{'s'[: len(self.binary) > 1]}")
+
     def _fail(self, path: str, error: OSError) -> None:
         self.failed.append((path, error.strerror or str(error)))
 
@@ -107,6 +119,16 @@ class Sources:
 @tokenizer_option
 @json_option
 @threads_option
+@csv_option
+@click.option(
+    "--by",
+    type=click.Choice(["file", "dir", "ext", "none"]),
+    default="file",
+    show_default=True,
+    help="A line for each file, folder or ending; none: the total alone.",
+)
+@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the N lines with the most tokens.")
+@click.option("--limit", type=number, metavar="N", help="Exit with 3 when the total is over N; 8k = 8,000.")
 @click.option("--hidden", is_flag=True, help="Also count hidden files found in folders.")
 @quiet_option
 def count(
@@ -114,6 +136,10 @@ def count(
     paths: tuple[str, ...],
     tokenizer: str | None,
     as_json: bool,
+    as_csv: bool,
+    by: str,
+    top: int | None,
+    limit: int | None,
     threads: int | None,
     hidden: bool,
     quiet: bool,
@@ -135,16 +161,21 @@ def count(
         counted += [Counted(path, n, len(text)) for (path, text), n in zip(batch, counts, strict=True)]
         progress.update(f"counted {len(counted):,} of {len(sources.files):,} files")
     progress.clear()
-    for path, reason in sources.failed:
-        say(f"error: {path}: {reason}")
-    if sources.binary and not quiet:
-        say(f"left out {len(sources.binary):,} binary file{'s'[: len(sources.binary) > 1]}")
+    sources.complain(quiet=quiet)
+    total = sum(line.n_tokens for line in counted)
+    lines = _group(counted, by, top)
     if as_json:
-        write_json(_report(counted, sources, describe_tokenizer(loaded, tokenizer)))
-    elif not paths:
-        click.echo(sum(line.n_tokens for line in counted))
+        report = _report(counted, sources, describe_tokenizer(loaded, tokenizer))
+        write_json(report if by == "file" and top is None else {**report, "lines": _as_dicts(lines, "name")})
+    elif as_csv:
+        _print_csv(lines)
+    elif not paths or by == "none":
+        click.echo(total)
     else:
-        _print_lines(counted)
+        _print_lines(lines, total)
+    if limit is not None and total > limit:
+        say(f"error: {total:,} tokens are more than the limit of {limit:,}")
+        click.get_current_context().exit(3)
     if sources.failed:
         click.get_current_context().exit(1)
 
@@ -168,9 +199,32 @@ def _count_batch(tokenizer: "Tokenizer", texts: list[bytes], threads: int | None
     return counts
 
 
-def _print_lines(counted: list[Counted]) -> None:
-    total = Counted("total", sum(line.n_tokens for line in counted), 0)
-    lines = [*counted, total] if len(counted) > 1 else counted
+def _group(counted: list[Counted], by: str, top: int | None) -> list[Counted]:
+    """Add up the files of a folder or of an ending, and keep the largest lines if so asked."""
+    lines = counted
+    if by != "file":
+        sums: dict[str, Counted] = {}
+        for path, n_tokens, n_bytes in counted:
+            name = {"dir": str(Path(path).parent), "ext": Path(path).suffix or "(none)"}.get(by, "total")
+            before = sums.get(name, Counted(name, 0, 0))
+            sums[name] = Counted(name, before.n_tokens + n_tokens, before.n_bytes + n_bytes)
+        lines = list(sums.values())
+    return lines if top is None else sorted(lines, key=lambda line: -line.n_tokens)[:top]
+
+
+def _as_dicts(lines: list[Counted], name: str) -> list[dict[str, object]]:
+    return [{name: _as_text(line.path), "tokens": line.n_tokens, "bytes": line.n_bytes} for line in lines]
+
+
+def _print_csv(lines: list[Counted]) -> None:
+    from tokfast.cli._tables import write_csv
+
+    write_csv(_as_dicts(lines, "path"))
+
+
+def _print_lines(counted: list[Counted], n_tokens: int) -> None:
+    total = Counted("total", n_tokens, 0)
+    lines = counted if len(counted) == 1 and counted[0].n_tokens == n_tokens else [*counted, total]
     width = len(str(total.n_tokens))
     # As bytes, because a file name need not be valid text.
     click.echo(b"".join(os.fsencode(f"{line.n_tokens:>{width}} {line.path}\n") for line in lines), nl=False)
