@@ -5,7 +5,7 @@
 //! pages stored once. Beside the class it holds a stand-in: one byte that takes the character's place in the
 //! bit-parallel kernel, which then works on one byte a character, whatever the script. It is filled from the same kept crate (regex-syntax) that the general engine uses, so both see
 //! one version of Unicode ([`UNICODE_VERSION`]).
-//! Cost: 1 ms once, at the first non-ASCII character; about 100 kB. ASCII has a table of its own, made at compile time.
+//! Cost: the table is made once, at the first non-ASCII character. ASCII has a table of its own, made at compile time.
 //! Invariant: every character has at least one bit; a letter that is neither upper nor lower case has both.
 
 use std::sync::OnceLock;

@@ -5,8 +5,8 @@
 //! & ...` for 64 characters at once, and runs are filled by the carry of an addition. All branches left are rare:
 //! a contraction, more than three digits, indented lines, capitals after a letter without case, marks after
 //! punctuation. Non-ASCII characters come as one stand-in byte each, so there is one algebra for all scripts.
-//! Cost: O(characters); 25-50 cycles for 64 of them. Worst case: a mark after punctuation in every block costs a
-//! fixpoint of up to 64 rounds, each a dozen instructions.
+//! Cost: O(characters). Worst case: a mark after punctuation in every block costs a
+//! fixpoint of up to 64 rounds of a dozen operations each.
 //! Invariant: the start bits are those of the regular expression of the scheme on this text, ended where it ends. No
 //! look-ahead: what a later character decides is written back into the block it concerns, which is the last one or
 //! the one remembered in [`Rare::pending`].
