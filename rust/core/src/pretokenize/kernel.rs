@@ -165,6 +165,11 @@ fn step<S: Fixed, L: Lanes>(
         other &= !(tail & slash);
     }
 
+    let (upper, lower) = (upper & !lower, lower & !upper);
+    if rare.pending.is_some() {
+        settle(space, newline, upper, word, bits, rare);
+    }
+
     // White space.
     let white = (space | newline) & !tail;
     let mut start = white & !prev(white, carry.white);
@@ -175,7 +180,7 @@ fn step<S: Fixed, L: Lanes>(
     }
     if scheme.newlines {
         let broken = newline & white;
-        start |= after_line_break(space, newline, prev(broken, carry.broken) & space, number, bits, rare);
+        start |= after_line_break(space, newline, prev(broken, carry.broken) & space, number, rare);
         carry.broken = broken >> 63;
     }
 
@@ -211,15 +216,14 @@ fn step<S: Fixed, L: Lanes>(
     restart &= word;
 
     if cased {
-        let (upper, lower) = (upper & !lower, lower & !upper);
         let caseless = word & !(upper | lower);
         let seeds = caseless & prev(lower, carry.low) & !restart;
         let low = lower | (caseless & !caseless.wrapping_add(seeds));
         let before_low = prev(low, carry.low);
         start |= upper & before_low;
         let unsure = upper & prev(caseless, carry.caseless) & !before_low;
-        if unsure != 0 || matches!(rare.pending, Some(Pending { run: Run::Capitals, .. })) {
-            start |= capitals(upper, word, unsure, number, bits, rare);
+        if unsure != 0 {
+            start |= capitals(upper, word, unsure, number, rare);
         }
         carry.low = low >> 63;
         carry.caseless = caseless >> 63;
@@ -267,18 +271,28 @@ fn absorb(
     }
 }
 
+/// Decides the pending start where its run ends in this block. Only one run reaches the end of a block, so this comes
+/// before anything that may leave the next one pending: the padding of the last block does so after a line break.
+#[cold]
+#[inline(never)]
+fn settle(space: u64, newline: u64, upper: u64, word: u64, bits: &mut [u64], rare: &mut Rare) {
+    let Some(Pending { block, bit, run }) = rare.pending else { return };
+    let (members, refuted) = match run {
+        Run::Space => (space, newline),
+        Run::Capitals => (upper, word),
+    };
+    let length = members.trailing_ones();
+    if length < 64 {
+        bits[block] |= if refuted >> length & 1 == 0 { bit } else { 0 };
+        rare.pending = None;
+    }
+}
+
 /// White space after the last line break of its run begins a piece: of `first`, those whose run of white space is not
 /// followed by another line break.
 #[allow(clippy::inline_always)]
 #[inline(always)]
-fn after_line_break(space: u64, newline: u64, first: u64, number: usize, bits: &mut [u64], rare: &mut Rare) -> u64 {
-    if let Some(Pending { block, bit, run: Run::Space }) = rare.pending {
-        let length = space.trailing_ones();
-        if length < 64 {
-            bits[block] |= if newline >> length & 1 == 0 { bit } else { 0 };
-            rare.pending = None;
-        }
-    }
+fn after_line_break(space: u64, newline: u64, first: u64, number: usize, rare: &mut Rare) -> u64 {
     let (after, goes_on) = space.overflowing_add(first);
     if !goes_on && after & !space & newline == 0 {
         return first;
@@ -369,14 +383,7 @@ fn contraction(stream: &[u8], at: usize, any_case: bool) -> usize {
 /// Capitals after a letter without case begin a piece if they end their word: of `first`, those that do.
 #[cold]
 #[inline(never)]
-fn capitals(upper: u64, word: u64, first: u64, number: usize, bits: &mut [u64], rare: &mut Rare) -> u64 {
-    if let Some(Pending { block, bit, run: Run::Capitals }) = rare.pending {
-        let length = upper.trailing_ones();
-        if length < 64 {
-            bits[block] |= if word >> length & 1 == 0 { bit } else { 0 };
-            rare.pending = None;
-        }
-    }
+fn capitals(upper: u64, word: u64, first: u64, number: usize, rare: &mut Rare) -> u64 {
     let (mut left, mut sure) = (first, 0);
     while left != 0 {
         let bit = left & left.wrapping_neg();

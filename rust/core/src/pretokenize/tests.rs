@@ -192,6 +192,14 @@ fn kernels_cut_long_runs() {
 }
 
 #[test]
+fn a_run_of_capitals_ends_with_a_block_before_a_line_break() {
+    let mut room = Ends::default();
+    for count in 180..200 {
+        check(&mut room, ["\u{AA}".repeat(count).as_str(), "\u{1C5}\u{1C5}\n"].concat().as_bytes());
+    }
+}
+
+#[test]
 fn batches_are_the_pieces() {
     let pretokenizer = Pretokenizer::new(Some("cl100k")).unwrap();
     let mut room = Ends::default();
