@@ -422,7 +422,7 @@ def test_an_estimate_is_of_the_right_size(tmp_path: Path) -> None:
 
 
 def test_progress_may_ask_for_detail(tmp_path: Path) -> None:
-    path = many_words(tmp_path / "text", distinct=100_000)
+    path = many_words(tmp_path / "text", distinct=300_000)
     details = []
-    tokfast.train(path, 20_000, progress=lambda phase, _done, _total, detail: details.append((phase, detail)))
+    tokfast.train(path, 60_000, progress=lambda phase, _done, _total, detail: details.append((phase, detail)))
     assert any(phase == "merge" and detail.startswith('"') for phase, detail in details)
