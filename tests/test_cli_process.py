@@ -129,6 +129,18 @@ def test_closed_pipe_is_quiet(tree: Path, arguments: str) -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    ["compare tokfast-32k --data en=empty", "vocab-sizes empty", "compare tokfast-32k --data en=a.txt --plot x.zzz"],
+)
+def test_a_value_that_cannot_be_used_is_one_line(tree: Path, arguments: str) -> None:
+    (tree / "empty").touch()
+    status, output, errors = run(*arguments.split(), cwd=tree)
+    assert (status, output) == (1, b"")
+    assert errors.startswith(b"tokfast: error: ")
+    assert errors.count(b"\n") == 1
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
 def test_interrupt_exits_130_quietly() -> None:
     with start("count", "-") as process:

@@ -94,7 +94,7 @@ def _run() -> int:
         # The reader has seen enough, which is no failure.
         _discard_standard_output()
         return 0
-    except (tokfast.TokfastError, click.ClickException, OSError, MemoryError, ImportError) as error:
+    except (tokfast.TokfastError, click.ClickException, OSError, MemoryError, ImportError, ValueError) as error:
         _discard_standard_output()
         say(f"error: {_in_one_line(error)}")
         return 1
