@@ -186,7 +186,7 @@ WORDS = (
 )
 SMALL = "tokenizer = tokfast.train(iter(['some words, 123 and (others).'] * 9), 280)"
 PROSE = f"{SMALL}; prose = 'some words, 123 and (others). \\u4e2d\\u6587 ' * 200_000"
-LETTERS = f"{SMALL}; import random; letters = bytes(random.choices(b'somewrd', k=10_000_000))"
+LETTERS = f"{SMALL}; import random; letters = bytes(random.choices(b'somewrd', k=1_000_000)) * 100"
 LONG_CALLS = {
     "train: counting": (TEXTS, "tokfast.train(iter(documents), 50_000)"),
     "train: merging": (WORDS, "tokfast.train(counts, 200_000)"),

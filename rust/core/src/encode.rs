@@ -7,17 +7,13 @@
 //! A piece that is not there is looked up as a token, then merged ([`Merger`]). All end in a [`Sink`], which keeps ids or counts them,
 //! so a count is the length of the encoding by construction.
 //! Cost: O(bytes).
-//! Invariant: the ids are those of [`merge_all`](crate::model::merge_all) piece by piece, whatever path is taken.
-//! Source: Hugging Face `Word::merge_all` for the heap of models that are not made of bytes.
-
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+//! Invariant: the ids are those of `merge_all` of the model, piece by piece, whatever path is taken.
 
 use crate::cache::{self, BLOCK, Borrowed, Cache, Found, IDS, Pool, Workspace};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::merge::{Merger, SCAN};
-use crate::model::Model;
+use crate::model::{Model, merge_by_heap};
 use crate::prefetch::prefetch;
 use crate::pretokenize::Pretokenizer;
 use crate::table::SHORT;
@@ -284,48 +280,7 @@ pub(crate) fn encode_piece(model: &Model, piece: &[u8], ids: &mut Vec<u32>, inte
         return Ok(());
     }
     model.symbols(piece, ids);
-    merge_symbols_by_heap(model, ids, interrupt)
-}
-
-/// Merges symbols: a heap of ranks, and links between those that are left.
-fn merge_symbols_by_heap(model: &Model, symbols: &mut Vec<u32>, interrupt: &Interrupt<'_>) -> Result<()> {
-    /// The end of the links.
-    const NOWHERE: usize = usize::MAX;
-    /// A symbol that was merged into its left neighbour.
-    const GONE: u32 = u32::MAX;
-
-    let mut next: Vec<usize> = (1..symbols.len()).chain([NOWHERE]).collect();
-    let mut previous: Vec<usize> = std::iter::once(NOWHERE).chain(0..symbols.len().saturating_sub(1)).collect();
-    // Rank, position, and the symbols expected there: an entry whose symbols have changed is stale.
-    let entry = |symbols: &[u32], at: usize, right: usize| {
-        model
-            .step(symbols[at], symbols[right])
-            .map(|step| Reverse((step.rank, at, step.product, symbols[at], symbols[right])))
-    };
-    let mut heap: BinaryHeap<_> = (1..symbols.len()).filter_map(|right| entry(symbols, right - 1, right)).collect();
-    let mut pops = 0u32;
-    while let Some(Reverse((_, at, product, left, right))) = heap.pop() {
-        pops = pops.wrapping_add(1);
-        if pops.is_multiple_of(1 << 16) {
-            interrupt.check()?;
-        }
-        let after = next[at];
-        if symbols[at] != left || after == NOWHERE || symbols[after] != right {
-            continue;
-        }
-        symbols[at] = product;
-        symbols[after] = GONE;
-        next[at] = next[after];
-        if next[at] != NOWHERE {
-            previous[next[at]] = at;
-            heap.extend(entry(symbols, at, next[at]));
-        }
-        if previous[at] != NOWHERE {
-            heap.extend(entry(symbols, previous[at], at));
-        }
-    }
-    symbols.retain(|&id| id != GONE);
-    Ok(())
+    merge_by_heap(model, ids, interrupt).map(|_| ())
 }
 
 #[cfg(test)]
@@ -357,7 +312,7 @@ mod tests {
             merge_all(&model, piece, &mut expected);
             let mut heaped = Vec::new();
             model.symbols(piece, &mut heaped);
-            merge_symbols_by_heap(&model, &mut heaped, &Interrupt::never()).unwrap();
+            merge_by_heap(&model, &mut heaped, &Interrupt::never()).unwrap();
             prop_assert_eq!(&heaped, &expected);
             if ranks {
                 prop_assert_eq!(&merge_by_joined_bytes(&model, piece), &expected);

@@ -29,6 +29,9 @@ pub(super) struct Long {
     lengths: Vec<u32>,
 }
 
+/// Bytes of all symbols together that there are node numbers for.
+pub(super) const MOST_BYTES: usize = (1 << 24) - 256;
+
 /// No child lies at an empty place.
 const EMPTY: u64 = u64::MAX;
 

@@ -8,7 +8,7 @@
 //! minimum says rank and place at once, and a bit for each symbol that is left. A longer one is scanned the same way,
 //! and a very long one goes through [`long`], in linear time.
 //! Cost: about six table look-ups a typical word.
-//! Invariant: the ids are those of [`merge_all`](crate::model::merge_all).
+//! Invariant: the ids are those of the model's `merge_all`.
 //! Source: the numbering is fastokens'; the packed minimum and the mask of living symbols were measured here.
 
 mod long;
@@ -84,6 +84,9 @@ impl Merger {
             merger.parts.push((left, right));
         }
         merger.pairs = Pairs::new(&pairs)?;
+        // The trie counts its nodes in 24 bits. Tokens that long come from text without any pretokenizer.
+        let bytes: usize = made.iter().map(|merge| model.token(merge.product).map_or(0, <[u8]>::len)).sum();
+        merger.ordered &= bytes < long::MOST_BYTES;
         Some(merger)
     }
 

@@ -16,11 +16,14 @@
 //! own bytes encode to, so that looking a piece up first changes nothing (or where the model says so: `ignore_merges`).
 
 mod alphabet;
+mod heap;
 
 pub use alphabet::Alphabet;
 pub(crate) use alphabet::may_be_absent;
+pub(crate) use heap::merge_by_heap;
 
 use crate::error::Result;
+use crate::interrupt::Interrupt;
 use crate::table::{ByteTable, PairTable, pair};
 
 /// One merge: two tokens and the token they make.
@@ -126,7 +129,7 @@ impl Model {
             ignore_merges
                 || !marked && {
                     let mut parts = Vec::new();
-                    merge_all(model, model.token(id).unwrap_or_default(), &mut parts);
+                    merge_token(model, model.token(id).unwrap_or_default(), &mut parts);
                     parts == [id]
                 }
         });
@@ -401,7 +404,7 @@ impl Model {
         for id in 0..self.spans.len() as u32 {
             let Some(token) = self.token(id).filter(|token| self.id(token) == Some(id)) else { continue };
             parts.clear();
-            let last = merge_to_the_last(self, token, &mut parts);
+            let last = merge_token(self, token, &mut parts);
             all_reachable &= parts == [id];
             if let Some((left, right)) = last.filter(|_| parts == [id]) {
                 let rank = self.step(left, right).map_or(u32::MAX, |step| step.rank);
@@ -421,12 +424,25 @@ impl Model {
 
 /// Merges a whole piece, the textbook way: the pair of the smallest rank, the leftmost of several, until none is left.
 ///
-/// Quadratic in the length of the piece: for tokens and for tests.
+/// Quadratic in the length of the piece: for short tokens and for tests.
+#[cfg(test)]
 pub(crate) fn merge_all(model: &Model, piece: &[u8], parts: &mut Vec<u32>) {
     merge_to_the_last(model, piece, parts);
 }
 
-/// The same, and which pair was merged last.
+/// Merges the bytes of a token, and returns which pair was merged last. A token may have millions of bytes: training
+/// without a pretokenizer on one repeated letter makes such.
+fn merge_token(model: &Model, token: &[u8], parts: &mut Vec<u32>) -> Option<(u32, u32)> {
+    const SHORT: usize = 128;
+    if token.len() <= SHORT {
+        return merge_to_the_last(model, token, parts);
+    }
+    model.symbols(token, parts);
+    // An interrupt that never comes is the only error.
+    merge_by_heap(model, parts, &Interrupt::never()).unwrap_or_default()
+}
+
+/// As [`merge_all`], and which pair was merged last.
 fn merge_to_the_last(model: &Model, piece: &[u8], parts: &mut Vec<u32>) -> Option<(u32, u32)> {
     model.symbols(piece, parts);
     let mut last = None;
