@@ -426,3 +426,10 @@ def test_progress_may_ask_for_detail(tmp_path: Path) -> None:
     details = []
     tokfast.train(path, 60_000, progress=lambda phase, _done, _total, detail: details.append((phase, detail)))
     assert any(phase == "merge" and detail.startswith('"') for phase, detail in details)
+
+
+@pytest.mark.parametrize("unit", ["a", "ab"])
+def test_one_word_of_a_repeated_unit(unit: str) -> None:
+    tokenizer = tokfast.train(iter([unit * (400_000 // len(unit))]), 4000, pattern=None)
+    assert tokenizer.count(unit * (400_000 // len(unit))) < 20
+    assert max(len(token) for token in tokenizer.vocab) >= 262_144

@@ -17,6 +17,7 @@
 
 mod alphabet;
 mod heap;
+mod reachable;
 
 pub use alphabet::Alphabet;
 pub(crate) use alphabet::may_be_absent;
@@ -72,6 +73,17 @@ const MOST_WORK: u64 = 1 << 28;
 /// The reason why tokens and merges make no model.
 type Fault = String;
 
+/// Where ranks or scores say the merges, each token is merged the textbook way: a file of long tokens must not ask for
+/// hours.
+fn check_work<B: AsRef<[u8]>>(tokens: &[(B, u32)]) -> Result<(), Fault> {
+    let lengths = tokens.iter().map(|token| token.0.as_ref().len() as u64);
+    if lengths.fold(0u64, |sum, len| sum.saturating_add(len.saturating_mul(len))) <= MOST_WORK {
+        return Ok(());
+    }
+    let longest = tokens.iter().map(|token| token.0.as_ref().len()).max().unwrap_or(0);
+    Err(format!("its tokens are too long to be a vocabulary; the longest has {longest} bytes"))
+}
+
 fn shown(bytes: &[u8]) -> String {
     format!("{:?}", String::from_utf8_lossy(bytes))
 }
@@ -125,19 +137,24 @@ impl Model {
         }
         model.merges = listed;
         let marked = matches!(model.alphabet, Alphabet::MarkedBytes(_));
-        model.mark_whole(|model, id| {
-            ignore_merges
-                || !marked && {
+        let reachable = reachable::reachable(model);
+        model.mark_whole(|model, id| match &reachable {
+            _ if ignore_merges => true,
+            Some(reachable) if !marked => reachable[id as usize],
+            _ => {
+                !marked && {
                     let mut parts = Vec::new();
                     merge_token(model, model.token(id).unwrap_or_default(), &mut parts);
                     parts == [id]
                 }
+            }
         });
         Ok(())
     }
 
     /// From tokens with ranks, which are their ids (tiktoken).
     pub fn from_ranks<B: AsRef<[u8]>>(tokens: &[(B, u32)]) -> Result<Self, Fault> {
+        check_work(tokens)?;
         let mut model = Self::from_tokens(Alphabet::Bytes, tokens, &[])?;
         if let Some(byte) = (0..=255u8).find(|&byte| model.byte_id(byte) == u32::MAX) {
             return Err(format!("the single byte 0x{byte:02X} is not in the vocabulary; ranks need all 256 of them"));
@@ -171,6 +188,7 @@ impl Model {
         scores: &[f32],
         silent: &[Silent],
     ) -> Result<Self, Fault> {
+        check_work(tokens)?;
         let mut model = Self::from_tokens(alphabet, tokens, silent)?;
         let mut order: Vec<(f32, u32)> = scores.iter().copied().zip(tokens.iter().map(|token| token.1)).collect();
         order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -211,12 +229,6 @@ impl Model {
                 "the greatest id is {greatest}, but there are only {} tokens; ids must be nearly dense",
                 tokens.len()
             ));
-        }
-        // Each token is merged once, the textbook way: a file of long tokens must not ask for hours.
-        let lengths = tokens.iter().map(|token| token.0.as_ref().len() as u64);
-        if lengths.fold(0u64, |sum, len| sum.saturating_add(len.saturating_mul(len))) > MOST_WORK {
-            let longest = tokens.iter().map(|token| token.0.as_ref().len()).max().unwrap_or(0);
-            return Err(format!("its tokens are too long to be a vocabulary; the longest has {longest} bytes"));
         }
         let mut model = Self {
             bytes: Vec::with_capacity(tokens.iter().map(|token| token.0.as_ref().len()).sum()),
@@ -400,9 +412,15 @@ impl Model {
     ///
     /// Of all pairs that join to a token, only the one that its own bytes come to ever happens (see the module).
     pub(crate) fn effective_merges(&self) -> (Vec<Merge>, bool) {
+        let canonical = |id: u32| self.token(id).filter(|token| self.id(token) == Some(id));
+        if let Some(reachable) = reachable::reachable(self) {
+            let merges = self.merges.iter().filter(|merge| reachable[merge.product as usize]).copied().collect();
+            let mut ids = 0..self.spans.len() as u32;
+            return (merges, ids.all(|id| reachable[id as usize] || canonical(id).is_none()));
+        }
         let (mut parts, mut merges, mut all_reachable) = (Vec::new(), Vec::new(), true);
         for id in 0..self.spans.len() as u32 {
-            let Some(token) = self.token(id).filter(|token| self.id(token) == Some(id)) else { continue };
+            let Some(token) = canonical(id) else { continue };
             parts.clear();
             let last = merge_token(self, token, &mut parts);
             all_reachable &= parts == [id];
