@@ -50,7 +50,7 @@ impl Merger {
         if !model.starts_from_bytes() {
             return None;
         }
-        let made = model.made_by();
+        let (made, _) = model.effective_merges();
         if made.len() + 256 >= MOST {
             return None;
         }

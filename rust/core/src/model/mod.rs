@@ -348,31 +348,6 @@ impl Model {
         tokens.filter(|(bytes, _)| self.whole(bytes, 0, bytes.len()).is_some())
     }
 
-    /// For every token that merges make, the only two parts that ever make it, in rank order: the last two that its own
-    /// bytes come to.
-    pub(crate) fn made_by(&self) -> Vec<Merge> {
-        let mut made = Vec::with_capacity(self.merges.len());
-        let mut parts = Vec::new();
-        for id in 0..self.len() as u32 {
-            let Some(token) = self.token(id) else { continue };
-            parts.clear();
-            self.symbols(token, &mut parts);
-            while parts.len() > 2 {
-                let steps = parts.windows(2).enumerate().filter_map(|(at, two)| Some((self.step(two[0], two[1])?, at)));
-                let Some((step, at)) = steps.min_by_key(|(step, at)| (step.rank, *at)) else { break };
-                parts[at] = step.product;
-                parts.remove(at + 1);
-            }
-            if let [left, right] = parts[..]
-                && let Some(step) = self.step(left, right).filter(|step| step.product == id)
-            {
-                made.push((step.rank, Merge { left, right, product: id }));
-            }
-        }
-        made.sort_unstable_by_key(|(rank, _)| *rank);
-        made.into_iter().map(|(_, merge)| merge).collect()
-    }
-
     /// What two neighbours become.
     #[inline]
     pub(crate) fn step(&self, left: u32, right: u32) -> Option<Step> {
