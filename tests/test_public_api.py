@@ -140,7 +140,7 @@ def test_the_stub_declares_what_the_extension_has() -> None:
     stub = ast.parse((PACKAGE / "_tokfast.pyi").read_text(encoding="utf-8"))
     assert declared(stub.body) == {name for name in dir(_tokfast) if not name.startswith("_")}
     for node in stub.body:
-        if isinstance(node, ast.ClassDef):
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             there = {name for name in vars(getattr(_tokfast, node.name)) if not name.startswith("_")}
             assert declared(node.body) == there, node.name
 

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, AnyStr, Literal, SupportsIndex, TypeAlias, final
+from typing import Any, AnyStr, Literal, Protocol, SupportsIndex, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import CapsuleType
 
 from tokfast._report import TrainingReport
 
@@ -26,6 +27,14 @@ __all__ = [
 __version__: str
 
 _Text: TypeAlias = str | bytes
+
+class _ArrowArray(Protocol):
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]: ...
+
+class _ArrowStream(Protocol):
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object: ...
+
+_Texts: TypeAlias = Iterable[_Text] | _ArrowArray | _ArrowStream
 _Special: TypeAlias = Iterable[str] | Literal["all"]
 _Format: TypeAlias = Literal["tokenizer.json", "tiktoken", "vocab.json", "tekken.json", "sentencepiece", "gguf"]
 _Progress: TypeAlias = Callable[[str, int, int, str], object]
@@ -300,7 +309,7 @@ class Tokenizer:
         """
     def encode_batch(
         self,
-        texts: Iterable[_Text],
+        texts: _Texts,
         *,
         threads: int | None = None,
         add_special_tokens: bool = False,
@@ -308,6 +317,9 @@ class Tokenizer:
         disallowed_special: _Special = (),
     ) -> TokenBatch:
         """Return the ids of many texts, in order, worked on by several threads.
+
+        Texts may be an object with the Arrow PyCapsule interface (pyarrow, polars, pandas, DuckDB) that holds strings
+        or binaries; they are read where they lie.
 
         Parameters
         ----------
@@ -370,7 +382,7 @@ class Tokenizer:
         """Forget the texts that were encoded before, and free their memory. Results stay the same."""
     def count_batch(
         self,
-        texts: Iterable[_Text],
+        texts: _Texts,
         *,
         threads: int | None = None,
         add_special_tokens: bool = False,
@@ -510,6 +522,8 @@ class TokenBatch:
         """Where each text begins in `ids`, shape ``(n_texts + 1,)``."""
     def to_list(self) -> list[list[int]]:
         """Return the ids as a list of lists."""
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[CapsuleType, CapsuleType]:
+        """Export the ids as a list of uint32 a text, by the Arrow PyCapsule interface: ``pyarrow.array(batch)``."""
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> NDArray[np.uint32]: ...
     def __iter__(self) -> Iterator[NDArray[np.uint32]]: ...
@@ -574,6 +588,8 @@ class WordCounts:
     @property
     def text_bytes(self) -> int:
         """How many bytes of text were counted; 0 where that is not known."""
+    def __arrow_c_stream__(self, requested_schema: object = None) -> CapsuleType:
+        """Export the columns ``word`` and ``count`` by the Arrow PyCapsule interface: ``polars.DataFrame(counts)``."""
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[tuple[bytes, int]]: ...
 

@@ -9,7 +9,7 @@ import glob
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, TypeGuard, cast
 
 from tokfast._checkpoint import Checkpoint, Digest, describe_files, skip
 from tokfast._errors import TrainingError
@@ -17,7 +17,23 @@ from tokfast._tokfast import Tokenizer, WordCounter, WordCounts, list_files, tra
 
 Text = str | bytes
 StrPath = str | os.PathLike[str]
-Source = StrPath | Iterable[StrPath] | Iterable[Text] | WordCounts
+
+
+class ArrowStream(Protocol):
+    """What pyarrow, polars, pandas and DuckDB columns and tables are."""
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Export the data; see the Arrow PyCapsule interface."""
+
+
+class ArrowArray(Protocol):
+    """What a pyarrow array is."""
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
+        """Export the data; see the Arrow PyCapsule interface."""
+
+
+Source = StrPath | Iterable[StrPath] | Iterable[Text] | ArrowArray | ArrowStream | WordCounts
 Progress = Callable[[str, int, int], object] | Callable[[str, int, int, str], object]
 
 # Documents of an iterable are held until they fill this many bytes (characters for str), then counted together.
@@ -100,7 +116,9 @@ def count_words(
     source
         One path (a file, a directory, a glob), a list of paths, or an iterable of documents (`str` or `bytes`).
         A list of `str` is read as paths if they name files, as documents if none does, and refused if some do;
-        `pathlib.Path` objects are always paths, and what any other iterable gives is always documents. Directories
+        `pathlib.Path` objects are always paths, and what any other iterable gives is always documents. An object with
+        the Arrow PyCapsule interface (a pyarrow array or table, a polars or pandas column, a DuckDB relation) that
+        holds one column of strings or binaries is read where it lies, batch after batch. Directories
         are walked as git would: what ``.gitignore`` names is left out, and so are binary files.
     pattern
         How text is cut before counting: a scheme's name (``"gpt2"``, ``"cl100k"``, ``"o200k"``, ``"llama3"``,
@@ -157,10 +175,16 @@ def _count(source: Source, counter: WordCounter, progress: Progress | None) -> W
     paths = _paths(source)
     if paths is not None:
         counter.add_files(paths, progress=_with_detail(progress))
+    elif _is_arrow(source):
+        counter.add_documents(source)
     else:
         for batch in _batches(_documents(source)):
             counter.add_documents(batch)
     return counter.finish()
+
+
+def _is_arrow(source: object) -> TypeGuard[ArrowArray | ArrowStream]:
+    return hasattr(source, "__arrow_c_array__") or hasattr(source, "__arrow_c_stream__")
 
 
 def _documents(source: Source) -> Iterator[Text]:
@@ -342,6 +366,10 @@ def train(
     cut = [*(base.special_tokens if base is not None else ()), *special_tokens] if split_special_tokens else []
     kept = None
     if checkpoint is not None:
+        if _is_arrow(source):
+            raise TypeError(
+                "a checkpoint needs files or an iterable of texts, and source is an Arrow object; pass those"
+            )
         paths = _paths(source)
         options: dict[str, Any] = {
             "pattern": pattern,

@@ -3,8 +3,10 @@
 use numpy::{IntoPyArray, PyArray1, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
-use pyo3::types::{PyInt, PyIterator, PyList, PySlice};
+use pyo3::types::{PyCapsule, PyInt, PyIterator, PyList, PySlice, PyTuple};
 use tokfast::Batch;
+
+use crate::arrow;
 
 /// The ids of many texts: one flat array, and where each text begins.
 ///
@@ -75,6 +77,18 @@ impl TokenBatch {
             list.append(numbers.list(py, row)?)?;
         }
         Ok(list)
+    }
+
+    /// The ids as a list of `uint32` a text, by the Arrow `PyCapsule` interface.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_array__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let (ids, offsets) = (self.ids.bind(py).readonly(), self.offsets.bind(py).readonly());
+        let changed = |_| PyIndexError::new_err("the ids or the offsets were changed");
+        arrow::lists(py, ids.as_slice().map_err(changed)?, offsets.as_slice().map_err(changed)?, requested_schema)
     }
 
     fn __len__(&self, py: Python<'_>) -> usize {

@@ -1,11 +1,13 @@
 //! Python objects -> what the core takes.
 
+use arrow_array::ArrayRef;
 use numpy::PyReadonlyArray1;
 use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 use tokfast::{Error, Which};
 
+use crate::arrow;
 use crate::error::to_py;
 
 /// The UTF-8 of a `str`, or the bytes of a `bytes`, without a copy.
@@ -29,12 +31,39 @@ fn surrogate(py: Python<'_>, error: PyErr) -> PyErr {
     error
 }
 
-/// The items of a sequence of texts. The list keeps them alive while the core reads them.
-pub(crate) fn items<'py>(texts: &Bound<'py, PyAny>, name: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    if texts.is_instance_of::<PyString>() || texts.is_instance_of::<PyBytes>() {
-        return Err(PyTypeError::new_err(format!("{name} is one {}; pass a list of them", texts.get_type().name()?)));
+/// Many texts, held while the core reads them.
+pub(crate) enum Texts<'py> {
+    /// `str` and `bytes` objects.
+    Objects(Vec<Bound<'py, PyAny>>),
+    /// Arrow arrays of strings or binaries.
+    Arrays(Vec<ArrayRef>),
+}
+
+impl<'py> Texts<'py> {
+    /// A sequence of texts, or an Arrow object that holds texts; `name` stands in messages.
+    pub(crate) fn new(texts: &Bound<'py, PyAny>, name: &str) -> PyResult<Self> {
+        if texts.is_instance_of::<PyString>() || texts.is_instance_of::<PyBytes>() {
+            return Err(PyTypeError::new_err(format!(
+                "{name} is one {}; pass a list of them",
+                texts.get_type().name()?
+            )));
+        }
+        match arrow::arrays(texts, name)? {
+            Some(arrays) => Ok(Self::Arrays(arrays.collect::<PyResult<_>>()?)),
+            None => Ok(Self::Objects(texts.try_iter()?.collect::<PyResult<_>>()?)),
+        }
     }
-    texts.try_iter()?.collect()
+
+    /// The bytes of each text.
+    pub(crate) fn slices(&self, name: &str) -> PyResult<Vec<&[u8]>> {
+        match self {
+            Self::Objects(items) => items.iter().map(text).collect(),
+            Self::Arrays(arrays) => {
+                let slices: Vec<_> = arrays.iter().map(|array| arrow::texts(array, name)).collect::<PyResult<_>>()?;
+                Ok(slices.concat())
+            }
+        }
+    }
 }
 
 /// `allowed_special` or `disallowed_special`: nothing, `"all"`, or names.

@@ -5,6 +5,7 @@
 // PyO3 hands arguments over by value, and its macros make items that no doc comment reaches.
 #![allow(clippy::needless_pass_by_value, clippy::too_many_arguments, missing_docs)]
 
+mod arrow;
 mod batch;
 mod convert;
 mod error;

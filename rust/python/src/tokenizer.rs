@@ -271,8 +271,8 @@ impl PyTokenizer {
     ) -> PyResult<TokenBatch> {
         let options = Options::new(add_special_tokens, allowed_special, disallowed_special)?;
         let threads = convert::threads(threads)?;
-        let items = convert::items(texts, "texts")?;
-        let texts = items.iter().map(convert::text).collect::<PyResult<Vec<_>>>()?;
+        let texts = convert::Texts::new(texts, "texts")?;
+        let texts = texts.slices("texts")?;
         let batch = run(py, None, |interrupt| self.inner.encode_batch(&texts, &options.core(), threads, interrupt))?;
         Ok(TokenBatch::new(py, batch))
     }
@@ -349,8 +349,8 @@ impl PyTokenizer {
     ) -> PyResult<Bound<'py, PyArray1<i64>>> {
         let options = Options::new(add_special_tokens, allowed_special, disallowed_special)?;
         let threads = convert::threads(threads)?;
-        let items = convert::items(texts, "texts")?;
-        let texts = items.iter().map(convert::text).collect::<PyResult<Vec<_>>>()?;
+        let texts = convert::Texts::new(texts, "texts")?;
+        let texts = texts.slices("texts")?;
         let counts = run(py, None, |interrupt| self.inner.count_batch(&texts, &options.core(), threads, interrupt))?;
         Ok(counts.into_pyarray(py))
     }

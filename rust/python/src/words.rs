@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyCapsule};
 use tokfast::{ByteOrder, Corpus, Phase, Pretokenizer, Report, Tokenizer, TrainOptions, Unit, WordCounter, WordCounts};
 
+use crate::arrow;
 use crate::convert;
 use crate::error::{run, to_py};
 use crate::tokenizer::PyTokenizer;
@@ -75,6 +76,16 @@ impl PyWordCounts {
     #[getter]
     fn knows_pattern(&self) -> bool {
         self.inner.corpus().is_some()
+    }
+
+    /// The words and their counts, by the Arrow `PyCapsule` interface.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        arrow::words(py, &self.inner, requested_schema)
     }
 
     fn __len__(&self) -> usize {
@@ -155,12 +166,15 @@ impl PyWordCounter {
         Ok(Self { inner: Some(inner) })
     }
 
-    /// Counts a list of documents.
+    /// Counts a list of documents, or those of an Arrow object.
     fn add_documents(&self, py: Python<'_>, documents: &Bound<'_, PyAny>) -> PyResult<()> {
-        let items = convert::items(documents, "documents")?;
-        let texts = items.iter().map(convert::text).collect::<PyResult<Vec<_>>>()?;
         let counter = self.counter()?;
-        run(py, None, |interrupt| counter.add_documents(&texts, interrupt))
+        let add = |texts: &[&[u8]]| run(py, None, |interrupt| counter.add_documents(texts, interrupt));
+        // A stream may be larger than memory: one array after the other.
+        if let Some(mut arrays) = arrow::arrays(documents, "source")? {
+            return arrays.try_for_each(|array| add(&arrow::texts(&array?, "source")?));
+        }
+        add(&convert::Texts::new(documents, "documents")?.slices("documents")?)
     }
 
     /// Counts blocks `start` to `stop` of files, all by default; how many there are.
