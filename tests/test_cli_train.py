@@ -68,6 +68,7 @@ def test_train_options_reach_the_trainer(tree: Path, tmp_path: Path, monkeypatch
         "bytes",
         "--unit",
         "line",
+        "--superwords",
         "--base",
         "tokfast-32k",
         "--memory-limit",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import hypothesis.strategies as st
@@ -433,3 +435,56 @@ def test_one_word_of_a_repeated_unit(unit: str) -> None:
     tokenizer = tokfast.train(iter([unit * (400_000 // len(unit))]), 4000, pattern=None)
     assert tokenizer.count(unit * (400_000 // len(unit))) < 20
     assert max(len(token) for token in tokenizer.vocab) >= 262_144
+
+
+def test_superwords_go_across_words(tmp_path: Path) -> None:
+    texts = [
+        "the cat and the dog of the house\nin the year 2024 of the cat of the dog\n" * 3,
+        "of the of the of the 12 x",
+    ]
+    base = tokfast.train(texts, 280, pattern="gpt2")
+    tokenizer = tokfast.train(texts, 300, base=base, superwords=True)
+
+    # The textbook way: the base's merges inside the pieces of the second stage, then pair after pair.
+    vocab = {token: base.token_bytes(token) for token in range(280)}
+    rank = {pair: number for number, pair in enumerate(base.merges)}
+    made = {pair: base.encode(vocab[pair[0]] + vocab[pair[1]])[0] for pair in rank}
+    pieces = [piece for text in texts for piece in re.findall(r"[0-9]{1,3}|[^\r\n0-9]+|[\r\n]+", text)]
+    words = [
+        [next(token for token in vocab if vocab[token] == bytes([byte])) for byte in piece.encode()] for piece in pieces
+    ]
+
+    def join(word: list[int], pair: tuple[int, int], new: int) -> None:
+        at = 0
+        while at + 1 < len(word):
+            if (word[at], word[at + 1]) == pair:
+                word[at : at + 2] = [new]
+            at += 1
+
+    for word in words:
+        while known := [pair for pair in pairwise(word) if pair in rank]:
+            pair = min(known, key=rank.__getitem__)
+            join(word, pair, made[pair])
+    merges = []
+    while len(vocab) < 300:
+        # Neighbours of a run overlap, as Hugging Face counts them.
+        counts = Counter(pair for word in words for pair in pairwise(word))
+        taken = set(vocab.values())
+        allowed = [pair for pair in counts if vocab[pair[0]] + vocab[pair[1]] not in taken]
+        best = min(allowed, key=lambda pair: (-counts[pair], pair))
+        merges.append(best)
+        vocab[len(vocab)] = vocab[best[0]] + vocab[best[1]]
+        for word in words:
+            join(word, best, len(vocab) - 1)
+    assert tokenizer.merges == base.merges + merges
+    assert any(b" " in token.strip() for token in tokenizer.vocab)
+    assert tokenizer.decode(tokenizer.encode(texts[0])) == texts[0]
+    tokenizer.save(tmp_path / "tokenizer.json")
+    again = tokfast.load(tmp_path / "tokenizer.json")
+    assert again.fingerprint == tokenizer.fingerprint
+    assert tokenizer.count(texts[0]) < base.count(texts[0])
+
+
+def test_superwords_need_a_base() -> None:
+    with pytest.raises(tokfast.TrainingError, match="second stage"):
+        tokfast.train(["a b"], 300, superwords=True)

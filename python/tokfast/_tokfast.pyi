@@ -607,7 +607,7 @@ class WordCounter:
         memory_limit: int | None = None,
         directory: str | os.PathLike[str] | None = None,
     ) -> WordCounter: ...
-    def add_documents(self, documents: Iterable[_Text]) -> None:
+    def add_documents(self, documents: _Texts) -> None:
         """Count documents."""
     def add_files(
         self,

@@ -42,6 +42,8 @@ _BATCH_SIZE = 8 << 20
 _BLOCKS_BETWEEN = 2048
 _BATCHES_BETWEEN = 64
 _LONGEST_PATH = 4096
+# What the second stage of superwords is cut by where nothing else is said: numbers as cl100k cuts them, and lines.
+_SUPERWORDS = r"\p{N}{1,3}|[^\r\n\p{N}]+|[\r\n]+"
 
 
 def _batches(documents: Iterable[Text]) -> Iterator[list[Text]]:
@@ -260,6 +262,7 @@ def train(
     tie_break: Literal["huggingface", "bytes"] = "huggingface",
     unit: Literal["document", "line"] = "document",
     base: Tokenizer | None = None,
+    superwords: bool | str = False,
     split_special_tokens: bool = True,
     threads: int | None = None,
     memory_limit: int | None = None,
@@ -296,6 +299,10 @@ def train(
         A tokenizer to go on from: its ids, merges, special tokens and pattern are kept, and `vocab_size` counts them.
         New special tokens and then new merges get the ids after its last. No merge makes a string that is a token
         already.
+    superwords
+        A second stage after `base`, whose merges may go across the borders of the base's pretokens, so that frequent
+        phrases become tokens (SuperBPE). True cuts the text only at numbers and lines; a regular expression says
+        where else. It is the pattern of the result.
     split_special_tokens
         Whether the spelling of special tokens is cut out of the text. False is Hugging Face's behaviour, which reads
         them as ordinary text.
@@ -326,6 +333,7 @@ def train(
     References
     ----------
     Sennrich, Haddow, Birch 2016, "Neural Machine Translation of Rare Words with Subword Units", arXiv 1508.07909.
+    Liu et al. 2025, "SuperBPE: Space Travel for Language Models", arXiv 2503.13423.
 
     Examples
     --------
@@ -339,12 +347,16 @@ def train(
     special_tokens = list(special_tokens)
     if base is not None:
         pattern = base.pattern
+    if superwords is not False:
+        if base is None:
+            raise TrainingError("superwords are a second stage; train the first one, and pass it as base")
+        pattern = _SUPERWORDS if superwords is True else superwords
 
     def merge(counts: WordCounts, count_seconds: float, progress: Progress | None) -> Tokenizer:
         return train_words(
             counts,
             vocab_size,
-            pattern=counts.pattern if counts.knows_pattern else pattern,
+            pattern=counts.pattern if base is None and counts.knows_pattern else pattern,
             special_tokens=special_tokens,
             min_frequency=min_frequency,
             max_token_length=max_token_length,

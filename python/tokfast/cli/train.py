@@ -82,6 +82,7 @@ The same text and options give the same file, whatever the number of threads.
     help="What is cut as one text: a whole file, or each of its lines.",
 )
 @click.option("--base", metavar="NAME|PATH", help="Go on from this tokenizer: its tokens keep their ids.")
+@click.option("--superwords", is_flag=True, help="With --base: the new tokens may be phrases of several words.")
 @click.option(
     "--memory-limit",
     type=number,
@@ -109,6 +110,7 @@ def train(
     tie_break: Literal["huggingface", "bytes"],
     unit: Literal["document", "line"],
     base: str | None,
+    superwords: bool,
     memory_limit: int | None,
     checkpoint: str | None,
     report: str | None,
@@ -138,6 +140,7 @@ def train(
         tie_break=tie_break,
         unit=unit,
         base=None if base is None else tokfast.load(base),
+        superwords=superwords,
         threads=threads,
         memory_limit=memory_limit,
         checkpoint=checkpoint,

@@ -264,7 +264,7 @@ pub(crate) fn train_words(
     let base = base.map(|base| &base.get().inner);
     let inner = run(py, progress.as_ref(), |interrupt| match base {
         None => Tokenizer::train(words, pretokenizer, vocab_size, &special_tokens, &options, interrupt),
-        Some(base) => base.extend(words, vocab_size, &special_tokens, &options, interrupt),
+        Some(base) => base.extend(words, pretokenizer, vocab_size, &special_tokens, &options, interrupt),
     })?;
     let report = Report { count_seconds, peak_memory: peak_memory(py), ..inner.report().cloned().unwrap_or_default() };
     Ok(PyTokenizer { inner: inner.with_report(report) })

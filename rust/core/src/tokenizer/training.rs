@@ -79,19 +79,23 @@ impl Tokenizer {
     }
 
     /// Trains on: every id of this tokenizer is kept, and `vocab_size` counts them. New special tokens come after them,
-    /// then the new merges. The words must be cut by this tokenizer's pattern.
+    /// then the new merges.
+    ///
+    /// The words must be cut by `pretokenizer`, which is that of the result. Where it cuts less than this tokenizer's,
+    /// the new merges go across borders that the old ones were held by: superwords (Liu et al. 2025, *`SuperBPE`*).
     pub fn extend(
         &self,
         words: &WordCounts,
+        pretokenizer: Pretokenizer,
         vocab_size: usize,
         special_tokens: &[String],
         options: &TrainOptions,
         interrupt: &Interrupt<'_>,
     ) -> Result<Self> {
-        let pattern = self.pretokenizer.pattern();
+        let pattern = pretokenizer.pattern();
         if let Some(corpus) = words.corpus().filter(|corpus| corpus.pattern.as_deref() != pattern) {
             return Err(Error::Training(format!(
-                "the words were cut by the pattern {:?}, but the base cuts by {pattern:?}; count with that",
+                "the words were cut by the pattern {:?}, but are to be cut by {pattern:?}; count with that",
                 corpus.pattern
             )));
         }
@@ -139,7 +143,7 @@ impl Tokenizer {
         options.taken.extend(tokens.iter().map(|(bytes, _)| bytes.clone()));
         let earlier = Earlier { tokens, pairs, symbols, ignore_merges };
         let template = self.template.clone();
-        finish(words, self.pretokenizer.clone(), earlier, specials, template, options, interrupt)
+        finish(words, pretokenizer, earlier, specials, template, options, interrupt)
     }
 
     /// Only the ids below `n`: what training to `n` would have given.
