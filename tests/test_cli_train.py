@@ -94,6 +94,7 @@ def test_train_options_reach_the_trainer(tree: Path, tmp_path: Path, monkeypatch
         "unit": "line",
         "threads": 3,
         "memory_limit": 500_000_000,
+        "superwords": True,
         "checkpoint": str(tmp_path / "state"),
         "resume": True,
         "progress": None,
