@@ -29,14 +29,16 @@ def inputs(data: Path, folder: Path) -> dict[str, Path]:
     languages = sorted((corpus / "multilingual").glob("*.txt"))
     names = ["mixed_100MB.txt", "en_prose.txt", "code.txt", "html.txt", "json_logs_base64.txt"]
     everything = b"".join(path.read_bytes() for path in [*(corpus / name for name in names), *languages])
-    ideographs = "".join(re.findall(r"[\u4e00-\u9fff]", (corpus / "multilingual" / "zh.txt").read_text(encoding="utf-8")))
+    ideographs = "".join(
+        re.findall(r"[\u4e00-\u9fff]", (corpus / "multilingual" / "zh.txt").read_text(encoding="utf-8"))
+    )
     chinese = (ideographs * (LONGEST // len(ideographs) + 1)).encode()[: LONGEST // 3 * 3]
     texts = {
         "mixed 10 MB": mixed[: mixed.rfind(b"\n", 0, LONGEST) + 1],
         "mixed 100 MB": mixed,
         "1 GB": everything * 2,
         "a * 10^7": b"a" * LONGEST,
-        "DNA 10 MB": "".join(random.Random(1).choices("ACGT", k=LONGEST)).encode(),  # noqa: S311 (no secret)
+        "DNA 10 MB": "".join(random.Random(1).choices("ACGT", k=LONGEST)).encode(),
         "Chinese 10 MB": chinese,
     }
     paths = {}
@@ -60,10 +62,15 @@ ROWS: dict[str, tuple[str, int, dict[str, Any]]] = {
 }
 
 
+def peak_megabytes() -> float:
+    """Return the most memory this process has had; ``ru_maxrss`` would be that of the process that started it."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    found = re.search(r"VmHWM:\s*(\d+) kB", status)
+    return int(found[1]) / 1024 if found else 0.0
+
+
 def work(path: str, size: int, options: dict[str, Any]) -> None:
     """Train once and print the figures; what runs in a process of its own."""
-    import resource
-
     import tokfast
 
     source: Any = path
@@ -78,15 +85,17 @@ def work(path: str, size: int, options: dict[str, Any]) -> None:
     report = tokenizer.training_report
     assert report is not None
     print(
-        json.dumps({
-            "seconds": seconds,
-            "count seconds": report.count_seconds,
-            "merge seconds": report.merge_seconds,
-            "distinct words": report.distinct_words,
-            "documents": report.documents,
-            "vocabulary": tokenizer.vocab_size,
-            "peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        })
+        json.dumps(
+            {
+                "seconds": seconds,
+                "count seconds": report.count_seconds,
+                "merge seconds": report.merge_seconds,
+                "distinct words": report.distinct_words,
+                "documents": report.documents,
+                "vocabulary": tokenizer.vocab_size,
+                "peak MB": peak_megabytes(),
+            }
+        )
     )
 
 
@@ -129,7 +138,12 @@ def main() -> None:
         print(f"{name:28} {value:7.2f}")
     from run import machine, versions
 
-    record = {"command": "python bench/train_rows.py", "rounds": arguments.rounds, "machine": machine(), "versions": versions()}
+    record = {
+        "command": "python bench/train_rows.py",
+        "rounds": arguments.rounds,
+        "machine": machine(),
+        "versions": versions(),
+    }
     target = Path(__file__).parent / "record" / "train-rows.json"
     target.write_text(json.dumps(record | {"rows": rows, "ratios": ratios}, indent=1) + "\n", encoding="utf-8")
 

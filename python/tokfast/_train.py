@@ -38,8 +38,9 @@ Progress = Callable[[str, int, int], object] | Callable[[str, int, int, str], ob
 
 # Documents of an iterable are held until they fill this many bytes (characters for str), then counted together.
 _BATCH_SIZE = 8 << 20
-# Between two checkpoints: blocks of files (1 MiB each), batches of documents.
-_BLOCKS_BETWEEN = 2048
+# Between two checkpoints: blocks of files (1 MiB each), few at first and twice as many each time; batches of documents.
+_BLOCKS_AT_FIRST = 256
+_BLOCKS_BETWEEN = 4096
 _BATCHES_BETWEEN = 64
 _LONGEST_PATH = 4096
 # What the second stage of superwords is cut by where nothing else is said: numbers as cl100k cuts them, and lines.
@@ -225,11 +226,13 @@ def _count_with_checkpoint(
                 callback(phase, before + part, total, detail)
 
         blocks = counter.add_files(paths, stop=0)
-        for start in range(done, blocks, _BLOCKS_BETWEEN):
-            stop = min(start + _BLOCKS_BETWEEN, blocks)
-            counter.add_files(paths, start=start, stop=stop, progress=report)
+        step = _BLOCKS_AT_FIRST
+        while done < blocks:
+            stop = min(done + step, blocks)
+            counter.add_files(paths, start=done, stop=stop, progress=report)
             checkpoint.save(counter, stop)
             before = checkpoint.state["bytes"]
+            done, step = stop, min(2 * step, _BLOCKS_BETWEEN)
     else:
         documents, digest = _documents(source), Digest()
         skip(documents, done, digest, checkpoint.state.get("sha256", digest.hexdigest()), checkpoint.directory)

@@ -199,7 +199,7 @@ impl PyWordCounter {
     /// Writes what was counted to sorted runs in the directory; the files of all runs.
     fn flush(&self, py: Python<'_>) -> PyResult<Vec<OsString>> {
         let counter = self.counter()?;
-        let runs = run(py, None, |_| counter.flush())?;
+        let runs = run(py, None, |interrupt| counter.flush(interrupt))?;
         Ok(runs.into_iter().map(PathBuf::into_os_string).collect())
     }
 

@@ -209,12 +209,16 @@ impl WordCounter {
     }
 
     /// Writes all that was counted to sorted runs, and forgets it. Returns the files of all runs.
-    pub fn flush(&self) -> Result<Vec<PathBuf>> {
-        let mut workers = std::mem::take(&mut *lock(&self.workers));
-        for worker in &mut workers {
-            self.spill(&mut worker.table)?;
-        }
-        lock(&self.workers).extend(workers);
+    pub fn flush(&self, interrupt: &Interrupt<'_>) -> Result<Vec<PathBuf>> {
+        let workers: Vec<_> = std::mem::take(&mut *lock(&self.workers)).into_iter().map(Mutex::new).collect();
+        threads::run(
+            self.threads,
+            workers.len(),
+            || (),
+            |(), index| self.spill(&mut lock(&workers[index]).table, interrupt),
+        )?;
+        lock(&self.workers)
+            .extend(workers.into_iter().map(|worker| worker.into_inner().unwrap_or_else(PoisonError::into_inner)));
         Ok(lock(&self.runs).clone())
     }
 
@@ -248,12 +252,12 @@ impl WordCounter {
             drop(tables);
             rows::gather(shards, self.threads, interrupt)?
         } else {
-            runs::combine(self.flush()?, interrupt)?
+            runs::combine(self.flush(interrupt)?, interrupt)?
         };
         Ok(counts.with_corpus(Some(corpus)))
     }
 
-    fn spill(&self, table: &mut CountTable) -> Result<()> {
+    fn spill(&self, table: &mut CountTable, interrupt: &Interrupt<'_>) -> Result<()> {
         let Some(spill) = &self.spill else {
             return Err(Error::Internal("words are to be written, and no directory is given".into()));
         };
@@ -262,7 +266,7 @@ impl WordCounter {
         if table.is_empty() {
             return Ok(());
         }
-        for shard in rows::sum(std::slice::from_ref(&table), 1, &Interrupt::never())? {
+        for shard in rows::sum(std::slice::from_ref(&table), 1, interrupt)? {
             let mut runs = lock(&self.runs);
             // A name that no run has, of this process or of one that was killed.
             let mut number = runs.len();
@@ -273,7 +277,7 @@ impl WordCounter {
             let path = name(number);
             runs.push(path.clone());
             drop(runs);
-            runs::spill(shard, &path)?;
+            runs::spill(shard, &path, interrupt)?;
         }
         Ok(())
     }
@@ -308,7 +312,7 @@ impl WordCounter {
         if let Some(spill) = &self.spill
             && worker.table.bytes() > spill.share / 2
         {
-            self.spill(&mut worker.table)?;
+            self.spill(&mut worker.table, interrupt)?;
         }
         self.bytes.fetch_add(text.len() as u64, Relaxed);
         interrupt.advance(text.len() as u64)
@@ -523,7 +527,7 @@ mod tests {
         };
         let first = counter();
         first.add_documents(&[b"a bb a", b"ccc"], &never).unwrap();
-        let runs = first.flush().unwrap();
+        let runs = first.flush(&Interrupt::never()).unwrap();
         drop(first);
         let second = counter();
         second.add_runs(runs, 2, 9);

@@ -241,10 +241,17 @@ pub(super) fn load(path: &Path, interrupt: &Interrupt<'_>) -> Result<WordCounts>
 }
 
 /// Writes the words of shards, none of which is in two of them, to a new file.
-pub(super) fn spill(shard: Shard, path: &Path) -> Result<()> {
+pub(super) fn spill(shard: Shard, path: &Path, interrupt: &Interrupt<'_>) -> Result<()> {
     let write = |path: &Path| -> std::io::Result<RunWriter<File>> { RunWriter::new(File::create(path)?, None) };
     let mut writer = write(path).map_err(Error::io(path))?;
-    shard.for_each_by_bytes(|word, count| writer.push(word, count).map_err(Error::io(path)))?;
+    let mut step = 0u32;
+    shard.for_each_by_bytes(|word, count| {
+        step = step.wrapping_add(1);
+        if step.is_multiple_of(1 << 16) {
+            interrupt.check()?;
+        }
+        writer.push(word, count).map_err(Error::io(path))
+    })?;
     writer.finish().map_err(Error::io(path))
 }
 
