@@ -226,7 +226,7 @@ def _count_with_checkpoint(
                 callback(phase, before + part, total, detail)
 
         blocks = counter.add_files(paths, stop=0)
-        step = _BLOCKS_AT_FIRST
+        step = min(_BLOCKS_AT_FIRST, _BLOCKS_BETWEEN)
         while done < blocks:
             stop = min(done + step, blocks)
             counter.add_files(paths, start=done, stop=stop, progress=report)
