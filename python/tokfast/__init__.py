@@ -23,7 +23,9 @@ from tokfast._errors import (
 )
 
 if TYPE_CHECKING:
+    from tokfast._documents import read_documents
     from tokfast._estimate import estimate
+    from tokfast._files import FileCount, FileCounts, count_files, encode_files
     from tokfast._load import encoding_for_model, load
     from tokfast._report import Estimate, TrainingReport
     from tokfast._tokfast import StreamDecoder, TokenBatch, Tokenizer, WordCounts, __version__
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Estimate",
+    "FileCount",
+    "FileCounts",
     "InternalError",
     "MemoryLimitError",
     "PatternError",
@@ -46,17 +50,22 @@ __all__ = [
     "UnknownEncodingError",
     "WordCounts",
     "__version__",
+    "count_files",
     "count_words",
+    "encode_files",
     "encoding_for_model",
     "estimate",
     "load",
+    "read_documents",
     "train",
 ]
 
 # Where the names above are, but for the errors: imported when first used, so that `import tokfast.attention` needs
 # nothing compiled, and `import tokfast` takes no time. The imports above say the same to type checkers.
 _HOMES = {
+    "_documents": ("read_documents",),
     "_estimate": ("estimate",),
+    "_files": ("FileCount", "FileCounts", "count_files", "encode_files"),
     "_load": ("encoding_for_model", "load"),
     "_report": ("Estimate", "TrainingReport"),
     "_tokfast": ("StreamDecoder", "TokenBatch", "Tokenizer", "WordCounts", "__version__"),

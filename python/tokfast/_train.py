@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, Protocol, TypeGuard, cast
 
 from tokfast._checkpoint import Checkpoint, Digest, describe_files, skip
+from tokfast._documents import is_plain_text, read_documents
 from tokfast._errors import TrainingError
 from tokfast._tokfast import Tokenizer, WordCounter, WordCounts, list_files, train_words
 
@@ -121,7 +122,9 @@ def count_words(
         A list of `str` is read as paths if they name files, as documents if none does, and refused if some do;
         `pathlib.Path` objects are always paths, and what any other iterable gives is always documents. An object with
         the Arrow PyCapsule interface (a pyarrow array or table, a polars or pandas column, a DuckDB relation) that
-        holds one column of strings or binaries is read where it lies, batch after batch. Directories
+        holds one column of strings or binaries is read where it lies, batch after batch. Files that end in ``.gz``,
+        ``.zst``, ``.jsonl`` or ``.parquet`` are read as `read_documents` reads them, by their field or column "text";
+        for another one, pass ``read_documents(path, field=...)``. Directories
         are walked as git would: what ``.gitignore`` names is left out, and so are binary files.
     pattern
         How text is cut before counting: a scheme's name (``"gpt2"``, ``"cl100k"``, ``"o200k"``, ``"llama3"``,
@@ -176,8 +179,11 @@ def _count(source: Source, counter: WordCounter, progress: Progress | None) -> W
     if isinstance(source, WordCounts):
         return source
     paths = _paths(source)
-    if paths is not None:
+    if paths is not None and all(map(is_plain_text, paths)):
         counter.add_files(paths, progress=_with_detail(progress))
+    elif paths is not None:
+        for batch in _batches(read_documents(paths)):
+            counter.add_documents(batch)
     elif _is_arrow(source):
         counter.add_documents(source)
     else:
@@ -218,7 +224,7 @@ def _count_with_checkpoint(
     callback = _with_detail(progress)
     paths = _paths(source)
     done = checkpoint.start(counter)
-    if paths is not None:
+    if paths is not None and all(map(is_plain_text, paths)):
         before = checkpoint.state["bytes"]
 
         def report(phase: str, part: int, total: int, detail: str) -> None:
@@ -234,7 +240,7 @@ def _count_with_checkpoint(
             before = checkpoint.state["bytes"]
             done, step = stop, min(2 * step, _BLOCKS_BETWEEN)
     else:
-        documents, digest = _documents(source), Digest()
+        documents, digest = _documents(source) if paths is None else read_documents(paths), Digest()
         skip(documents, done, digest, checkpoint.state.get("sha256", digest.hexdigest()), checkpoint.directory)
         finished = checkpoint.counts() is not None
         for number, batch in enumerate([] if finished else _batches(documents), 1):
