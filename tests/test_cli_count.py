@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
@@ -71,3 +74,24 @@ def test_limit(counts: dict[str, int]) -> None:
     assert over.exit_code == 3
     assert f"{total} tokens are more than the limit of {total - 1}" in over.stderr
     assert lines(over)["total"] == total
+
+
+def test_documents_are_counted_by_their_field(tmp_path: Path) -> None:
+    lines = b'{"body": "one"}\n{"body": "two words"}\n'
+    (tmp_path / "a.jsonl").write_bytes(lines)
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(lines))
+    (tmp_path / "c.txt.gz").write_bytes(gzip.compress(b"one"))
+    pq.write_table(pa.table({"body": ["one", "two words"]}), tmp_path / "d.parquet")
+    (tmp_path / "e.txt").write_bytes(b"one")
+    paths = sorted(map(str, tmp_path.iterdir()))
+    tokenizer = tokfast.load("tokfast-32k")
+    result = invoke("--json", "--field", "body", *paths)
+    assert result.exit_code == 0
+    assert [file["tokens"] for file in json.loads(result.stdout)["files"]] == [3, 3, 1, 3, 1]
+    # Without a field, JSON lines are text.
+    result = invoke("--json", *paths[:3])
+    assert [file["tokens"] for file in json.loads(result.stdout)["files"]] == [tokenizer.count(lines)] * 2 + [1]
+    result = invoke("--field", "no", *paths)
+    assert result.exit_code == 1
+    assert "no field 'no', but body" in result.stderr
+    assert "no column 'no', but body" in result.stderr

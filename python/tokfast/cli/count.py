@@ -34,10 +34,12 @@ from tokfast.cli._shared import (
 
 if TYPE_CHECKING:
     from tokfast import Tokenizer
+    from tokfast._documents import Format
 
 BATCH_BYTES = 64 << 20
 SMALL_BYTES = 8 << 20
 BINARY_PROBE_BYTES = 8192
+DOCUMENT_SUFFIXES = (".parquet", ".gz", ".zst")
 
 EPILOG = """
 \b
@@ -48,6 +50,7 @@ Examples:
   git diff | tokfast count               standard input: the number alone
   tokfast count --json . | jq .total     for programs
   tokfast count --by ext --top 5 src/    where the tokens are
+  tokfast count --field body a.jsonl.gz  documents: JSON lines, parquet
   tokfast count --limit 8k prompt.txt    exit status 3 when over, for CI
 
 Exit status: 0 all counted, 1 a file could not be read (the others are counted), 2 wrong usage,
@@ -66,7 +69,8 @@ class Counted(NamedTuple):
 class Sources:
     """The texts behind the arguments, in order, and what became of those that are not counted."""
 
-    def __init__(self, paths: tuple[str, ...], *, hidden: bool) -> None:
+    def __init__(self, paths: tuple[str, ...], *, hidden: bool, field: str | None) -> None:
+        self.field = field
         self.binary: list[str] = []
         self.failed: list[tuple[str, str]] = []
         # Each file once, however often it is reached (``src ./src/main.py``); a Path, so that ./a is a. True:
@@ -88,6 +92,8 @@ class Sources:
     def texts(self) -> Iterator[tuple[str, bytes]]:
         """Read one after the other, going on after a file that cannot be read."""
         for path, is_named in self.files.values():
+            if self._holds_documents(path):
+                continue
             try:
                 text = self._read(path, is_named=is_named)
             except OSError as error:
@@ -97,6 +103,31 @@ class Sources:
                 self.binary.append(path)
             else:
                 yield path, text
+
+    def _holds_documents(self, path: str) -> bool:
+        """Whether a file is read by `count_files`: those that no text can be, and all others of a --field."""
+        if path == "-":
+            return False
+        ends = Path(path).suffix in DOCUMENT_SUFFIXES
+        return ends or (self.field is not None and Path(path).suffix in (".jsonl", ".ndjson"))
+
+    def count_documents(self, tokenizer: "Tokenizer", threads: int | None) -> Iterator[Counted]:
+        """Count the files that hold documents: parquet, JSON lines, and compressed ones."""
+        paths = [path for path, _ in self.files.values() if self._holds_documents(path)]
+        if not paths:
+            return
+        from tokfast._documents import format_of
+        from tokfast._files import count_files
+
+        for path in paths:
+            # Without a field, JSON lines are the text they are written in.
+            format_: Format | None = "text" if self.field is None and format_of(path) == "jsonl" else None
+            try:
+                found = count_files(path, tokenizer, format=format_, field=self.field or "text", threads=threads)
+            except (OSError, ValueError, ImportError) as error:
+                self.failed.append((path, getattr(error, "strerror", None) or str(error)))
+            else:
+                yield Counted(path, found.tokens, found.bytes)
 
     def _read(self, path: str, *, is_named: bool) -> bytes | None:
         with click.open_file(path, "rb") as file:
@@ -129,6 +160,7 @@ class Sources:
 )
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the N lines with the most tokens.")
 @click.option("--limit", type=number, metavar="N", help="Exit with 3 when the total is over N; 8k = 8,000.")
+@click.option("--field", metavar="NAME", help="Count this field of JSON lines, or this column of parquet files.")
 @click.option("--hidden", is_flag=True, help="Also count hidden files found in folders.")
 @quiet_option
 def count(
@@ -141,6 +173,7 @@ def count(
     top: int | None,
     limit: int | None,
     threads: int | None,
+    field: str | None,
     hidden: bool,
     quiet: bool,
 ) -> None:
@@ -148,11 +181,12 @@ def count(
 
     In folders, files that .gitignore excludes are left out, and so are binary ones (a NUL byte in the first 8
     kB); a file that is named itself is always counted. Text is data: a special token's spelling in it is
-    ordinary text.
+    ordinary text. Files that end in .gz or .zst are decompressed; of parquet files the column "text" is counted, or
+    that of --field.
     """
     if not paths:
         check_piped()
-    sources = Sources(paths, hidden=hidden)
+    sources = Sources(paths, hidden=hidden, field=field)
     progress = Progress(quiet=quiet)
     loaded = load_tokenizer(tokenizer, quiet=quiet)
     counted = []
@@ -160,6 +194,9 @@ def count(
         counts = _count_batch(loaded, [text for _, text in batch], threads)
         counted += [Counted(path, n, len(text)) for (path, text), n in zip(batch, counts, strict=True)]
         progress.update(f"counted {len(counted):,} of {len(sources.files):,} files")
+    counted += sources.count_documents(loaded, threads)
+    order = {path: place for place, (path, _) in enumerate(sources.files.values())}
+    counted.sort(key=lambda line: order[line.path])
     progress.clear()
     sources.complain(quiet=quiet)
     total = sum(line.n_tokens for line in counted)
