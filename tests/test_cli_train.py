@@ -213,3 +213,11 @@ def test_number(spelled: str, value: int) -> None:
 def test_no_number(spelled: str) -> None:
     with pytest.raises(click.BadParameter, match="is no whole number; write 32000"):
         number(spelled)
+
+
+def test_train_on_a_field(tree: Path) -> None:
+    (tree / "a.jsonl").write_text("".join(json.dumps({"body": TEXT}) + "\n" for _ in range(5)), encoding="utf-8")
+    result = invoke("train", tree / "a.jsonl", "-n", 270, "--field", "body", "-o", tree / "out.json")
+    assert result.exit_code == 0
+    assert tokfast.load(tree / "out.json").vocab == tokfast.train(iter([TEXT] * 5), 270).vocab
+    assert invoke("train", "-", "-n", 270, "--field", "body", "-o", tree / "out.json", stdin=b"x").exit_code == 2

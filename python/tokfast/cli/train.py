@@ -81,6 +81,7 @@ The same text and options give the same file, whatever the number of threads.
     show_default=True,
     help="What is cut as one text: a whole file, or each of its lines.",
 )
+@click.option("--field", metavar="NAME", help="Train on this field of JSON lines, or this column of parquet files.")
 @click.option("--base", metavar="NAME|PATH", help="Go on from this tokenizer: its tokens keep their ids.")
 @click.option("--superwords", is_flag=True, help="With --base: the new tokens may be phrases of several words.")
 @click.option(
@@ -109,6 +110,7 @@ def train(
     limit_alphabet: int | None,
     tie_break: Literal["huggingface", "bytes"],
     unit: Literal["document", "line"],
+    field: str | None,
     base: str | None,
     superwords: bool,
     memory_limit: int | None,
@@ -119,7 +121,8 @@ def train(
 ) -> None:
     """Train a byte-level BPE tokenizer on files, folders, globs, or standard input (-).
 
-    In folders, hidden files and those that .gitignore excludes are left out.
+    Files that end in .gz, .zst, .jsonl or .parquet are read as documents, by their field or column "text", or that of
+    --field. In folders, hidden files and those that .gitignore excludes are left out.
     """
     _check_out(Path(out))
     progress = Progress(quiet=quiet)
@@ -130,7 +133,7 @@ def train(
         progress.update(f"{_describe(phase, done, total, detail)}{clock.left(phase, done, total)}{_peak()}")
 
     tokenizer = tokfast.train(
-        _source(paths, unit),
+        _source(paths, unit, field),
         vocab_size,
         pattern=None if pattern == "none" else pattern,
         special_tokens=list(special),
@@ -160,9 +163,15 @@ def train(
         say(f"saved {out}: {tokenizer.vocab_size:,} tokens")
 
 
-def _source(paths: tuple[str, ...], unit: str) -> list[Path] | Iterable[bytes]:
+def _source(paths: tuple[str, ...], unit: str, field: str | None) -> list[Path] | Iterable[str | bytes]:
+    if paths and "-" not in paths and field is not None:
+        from tokfast import read_documents
+
+        return read_documents(paths, field=field)
     if paths and "-" not in paths:
         return [Path(path) for path in paths]  # a list of str could be meant as texts
+    if field is not None:
+        raise click.UsageError("--field is of files, and standard input (-) is text; pass files, or leave it out")
     if len(paths) > 1:
         raise click.UsageError("standard input (-) cannot be mixed with files; train on either")
     if not paths:
