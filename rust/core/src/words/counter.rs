@@ -8,6 +8,7 @@
 //! Cost: O(bytes); memory is one block and one table a thread. With a limit, a table that reaches its share is written
 //! to a file as a sorted run, and all runs are merged at the end. Worst case: text without any cut (no pretokenizer, a
 //! regular expression, one long word) is one block, read and counted by one thread.
+//! Tried and dropped: blocks of 16 MiB of text, 0.75 s for 100 MB instead of 0.73: the text leaves the second cache.
 //! Invariant: as for [`WordCounts`].
 
 use std::fs::File;

@@ -11,6 +11,8 @@
 //! Cost: 4-10 ns a word; 64 bytes for 1.8 words at most, twice that while growing. Worst case: words longer than 15
 //! bytes, one hash of their bytes and one comparison each.
 //! Invariant: the counts are exact: before a `u32` could overflow they are carried over to `u64` ones.
+//! Tried and dropped (100 MB of mixed text, GPT-2's pattern, one thread, CPU time of counting): nothing asked for
+//! beforehand, 0.99 s instead of 0.73; blocks of 32 or 2,048 words, 0.73 and 0.75 s.
 //! Source: the project's own experiment; lines with a spare counter are its finding.
 
 use hashbrown::HashTable;
