@@ -1,194 +1,254 @@
-"""Files -> documents: plain text, JSON lines and parquet, each as it is or compressed with gzip or Zstandard.
+"""Documents out of files: text, JSON lines and parquet, compressed or not, in batches that bound the memory.
 
-Naive: read a file, decompress it, parse it, and have all its documents in memory at once.
-Idea: a file is a stream of batches of documents. A batch is a list of texts, or an Arrow array (parquet), which the
-extension reads where it lies. So a file may be larger than memory, unless it is one document.
-Invariant: the documents and their order do not depend on the size of a batch.
+Naive: read every file into a list of strings.
+Idea: a reader for each format gives one document after the other (or one Arrow array of a parquet file, handed over
+as it lies), and `batches` gathers them until they hold `BATCH_BYTES`.
+Cost: linear in the bytes. Memory is `BATCH_BYTES` and the largest document; a text file without a separator is one
+document.
+Invariant: documents come in the order of the files and of the rows, and a row without a text (null) is an empty
+document, so that the n-th document is the n-th row.
 """
 
-import gzip
 import json
 import os
-from collections.abc import Iterable, Iterator
+import sys
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Literal, get_args
+from typing import IO, Any, Literal, NamedTuple, cast
 
 from tokfast._tokfast import list_files
 
-Format = Literal["text", "jsonl", "parquet"]
-StrPath = str | os.PathLike[str]
-
-# What is given to all threads at a time.
-_BATCH_BYTES = 16 << 20
-_ROWS = 4096
+BATCH_BYTES = 16 << 20
 _READ_BYTES = 1 << 20
+_PROBE_BYTES = 8192
+_ROWS = 4096
+
+Format = Literal["text", "jsonl", "parquet"]
+FORMATS = ("text", "jsonl", "parquet")
+_BY_SUFFIX: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _COMPRESSED = (".gz", ".zst")
-_FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 
-def paths_of(paths: StrPath | Iterable[StrPath]) -> list[str]:
-    """Return the files that paths, folders and globs name."""
-    return list_files([paths] if isinstance(paths, (str, os.PathLike)) else list(paths))
+class Batch(NamedTuple):
+    """Some documents of one file."""
+
+    path: str
+    texts: Any
+    """A list of bytes, or an Arrow array of strings or binaries."""
+    n_bytes: int
 
 
-def format_of(path: StrPath, format: Format | None = None) -> Format:  # noqa: A002
-    """Return the format of a file, by its name where nothing is said."""
-    if format is not None:
-        if format not in get_args(Format):
-            raise ValueError(f"format is {format!r}; pass {', '.join(map(repr, get_args(Format)))}, or None")
-        return format
-    name = Path(path)
-    if name.suffix in _COMPRESSED:
-        name = name.with_suffix("")
-    return _FORMATS.get(name.suffix, "text")
+class Reading(NamedTuple):
+    """How files are read; `format` None goes by the suffix."""
+
+    format: Format | None = None
+    field: str = "text"
+    separator: bytes | None = None
+
+    @classmethod
+    def of(cls, format: str | None, field: str, separator: str | bytes | None) -> "Reading":  # noqa: A002
+        """Check what a user gave."""
+        if format is not None and format not in FORMATS:
+            raise ValueError(f"format is {format!r}; pass one of {', '.join(FORMATS)}, or None to go by the suffix")
+        if separator is not None and not separator:
+            raise ValueError("separator is empty; pass the text that stands between documents, or None")
+        as_bytes = separator.encode() if isinstance(separator, str) else separator
+        return cls(format, field, as_bytes)  # type: ignore[arg-type]  # checked above
+
+    def format_of(self, path: str) -> Format:
+        """Return the format that a file is read in."""
+        name = Path(path)
+        if name.suffix.lower() in _COMPRESSED:
+            name = name.with_suffix("")
+        return self.format or _BY_SUFFIX.get(name.suffix.lower(), "text")
 
 
-def is_plain_text(path: StrPath) -> bool:
-    """Whether the name of a file promises text that can be read as it lies."""
-    return Path(path).suffix not in _COMPRESSED and format_of(path) == "text"
+def find_files(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Return the files that paths, directories and globs name; "-" is standard input.
 
-
-def read_documents(
-    paths: StrPath | Iterable[StrPath],
-    *,
-    format: Format | None = None,  # noqa: A002 (the name in the interface)
-    field: str = "text",
-    separator: str | None = None,
-) -> Iterator[str | bytes]:
-    r"""Read the documents of files, one after the other.
-
-    Parameters
-    ----------
-    paths
-        A file, a folder, a glob, or several of them. Files that end in ``.gz`` or ``.zst`` are decompressed.
-    format
-        ``"text"``, ``"jsonl"`` (an object on each line) or ``"parquet"`` (needs pyarrow); None for what the name of
-        each file says: ``.jsonl``, ``.ndjson``, ``.parquet``, and text for every other one.
-    field
-        The field of an object, or the column, that holds the text.
-    separator
-        What stands between two documents of a text file, such as ``"<|endoftext|>"``; None: a file is one document.
-
-    Yields
-    ------
-    str or bytes
-        Bytes from text files, whatever their encoding.
-
-    Raises
-    ------
-    ValueError
-        A line is no JSON object, or there is no such field or column: the message names the file and the line.
-    ImportError
-        The file needs a package that is not installed.
-    OSError
-        A file cannot be read.
-
-    Examples
-    --------
-    >>> import tokfast
-    >>> with open("few.jsonl", "w") as file:
-    ...     _ = file.write('{"text": "one"}\n{"text": "two"}\n')
-    >>> list(tokfast.read_documents("few.jsonl"))
-    ['one', 'two']
+    Directories are walked as git would. Of what is found there, binary files are left out, but for those whose
+    suffix says how to read them.
     """
-    for path in paths_of(paths):
-        for batch in batches(path, format=format, field=field, separator=separator):
-            yield from batch if isinstance(batch, list) else batch.to_pylist()
-
-
-def batches(
-    path: str,
-    *,
-    format: Format | None,  # noqa: A002 (the name in the interface)
-    field: str,
-    separator: str | None,
-) -> Iterator[Any]:
-    """Read a file as batches of documents: lists of texts, or Arrow arrays of them."""
-    kind = format_of(path, format)
-    if kind == "parquet":
-        yield from _parquet(path, field)
-        return
-    with _open(path) as file:
-        if kind == "jsonl":
-            yield from _gather(_json_lines(file, path, field))
-        elif separator is None:
-            yield [file.read()]
-        elif separator:
-            yield from _gather(_split(file, separator.encode()))
+    if isinstance(paths, (str, os.PathLike)):
+        paths = [paths]
+    found: dict[str, None] = {}
+    for path in [os.fspath(path) for path in paths]:
+        if path == "-" or Path(path).is_file():
+            found[path] = None
         else:
-            raise ValueError("separator is empty; pass what stands between two documents, or None")
+            found.update(dict.fromkeys(file for file in list_files([path], binary=True) if not _is_binary(file)))
+    return list(found)
 
 
-def _open(path: str) -> IO[bytes]:
-    suffix = Path(path).suffix
+def _is_binary(path: str) -> bool:
+    suffix = Path(path).suffix.lower()
+    if suffix in _COMPRESSED or suffix in _BY_SUFFIX:
+        return False
+    try:
+        with Path(path).open("rb") as file:
+            return b"\0" in file.read(_PROBE_BYTES)
+    except OSError:
+        return False  # reading it reports why
+
+
+def batches(path: str, reading: Reading) -> Iterator[Batch]:
+    """Give the documents of one file, in order."""
+    kind = reading.format_of(path)
+    if kind == "parquet":
+        yield from _parquet(path, reading.field)
+        return
+    with _opened(path) as file:
+        if kind == "jsonl":
+            documents = _json_lines(path, file, reading.field)
+        elif reading.separator is not None:
+            documents = _separated(file, reading.separator)
+        else:
+            documents = iter([file.read()])
+        texts: list[bytes] = []
+        n_bytes = 0
+        for document in documents:
+            texts.append(document)
+            n_bytes += len(document)
+            if n_bytes >= BATCH_BYTES:
+                yield Batch(path, texts, n_bytes)
+                texts, n_bytes = [], 0
+        if texts:
+            yield Batch(path, texts, n_bytes)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[IO[bytes]]:
+    """Open a file for its uncompressed bytes; damage in it names the file."""
+    if path == "-":
+        yield sys.stdin.buffer
+        return
+    suffix = Path(path).suffix.lower()
     if suffix == ".gz":
-        return gzip.open(path, "rb")  # type: ignore[return-value]
-    if suffix == ".zst":
+        import gzip
+
         try:
-            import zstandard
-        except ImportError as error:
-            raise ImportError(f"{path} needs the package zstandard: pip install zstandard") from error
-        reader: IO[bytes] = zstandard.open(path, "rb")
-        return reader
-    return Path(path).open("rb")
+            with gzip.open(path, "rb") as file:
+                yield cast("IO[bytes]", file)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ValueError(f"{path!r} is no whole gzip file ({error}); write it again") from error
+    elif suffix == ".zst":
+        zstandard = _extra("zstandard", "zstd", path)
+        try:
+            with (
+                Path(path).open("rb") as raw,
+                zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) as file,
+            ):
+                yield file
+        except zstandard.ZstdError as error:
+            raise ValueError(f"{path!r} is no whole zstd file ({error}); write it again") from error
+    else:
+        with Path(path).open("rb") as file:
+            yield file
 
 
-def _gather(documents: Iterable[str | bytes]) -> Iterator[list[str | bytes]]:
-    batch: list[str | bytes] = []
-    size = 0
-    for document in documents:
-        batch.append(document)
-        size += len(document)
-        if size >= _BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+def _extra(module: str, extra: str, path: str) -> Any:
+    from importlib import import_module
+
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError(f"reading {path!r} needs {module}: pip install 'tokfast[{extra}]'") from error
 
 
-def _split(file: IO[bytes], separator: bytes) -> Iterator[bytes]:
-    rest = b""
-    while chunk := file.read(_READ_BYTES):
+def _separated(file: IO[bytes], separator: bytes) -> Iterator[bytes]:
+    """Give what stands between separators; nothing after the last one is no document."""
+    rest = bytearray()
+    while block := file.read(_READ_BYTES):
         # Only the end of what was read before can hold the beginning of a separator.
-        from_here = max(len(rest) - len(separator) + 1, 0)
-        rest += chunk
-        if separator in memoryview(rest)[from_here:].tobytes():
-            *documents, rest = rest.split(separator)
-            yield from documents
+        start = max(len(rest) - len(separator) + 1, 0)
+        rest += block
+        begin = 0
+        while (end := rest.find(separator, max(start, begin))) >= 0:
+            yield bytes(rest[begin:end])
+            begin = end + len(separator)
+        del rest[:begin]
     if rest:
-        yield rest
+        yield bytes(rest)
 
 
-def _json_lines(file: IO[bytes], path: str, field: str) -> Iterator[str]:
-    for number, line in enumerate(file, 1):
-        if line.isspace():
+def _json_lines(path: str, file: IO[bytes], field: str) -> Iterator[bytes]:
+    for number, line in enumerate(_separated(file, b"\n"), 1):
+        if not line.strip():
             continue
         try:
-            value = json.loads(line)
-        except ValueError as error:
-            raise ValueError(f"{path}, line {number}: no JSON ({error}); pass format='text' if it is text") from error
-        if not isinstance(value, dict) or field not in value:
-            known = ", ".join(value) if isinstance(value, dict) else f"a {type(value).__name__}"
-            raise ValueError(f"{path}, line {number}: there is no field {field!r}, but {known or 'nothing'}")
-        text = value[field]
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(
+                f"{path!r}, line {number}: no JSON ({error}); pass format='text' for plain text"
+            ) from error
+        if not isinstance(row, dict) or field not in row:
+            there = ", ".join(map(repr, row)) if isinstance(row, dict) else f"a {type(row).__name__}"
+            raise ValueError(f"{path!r}, line {number}: no field {field!r}, but {there:.200}; pass field=")
+        text = row[field]
+        if text is None:
+            text = ""
         if not isinstance(text, str):
-            raise ValueError(  # noqa: TRY004 (the file is wrong, not the call)
-                f"{path}, line {number}: the field {field!r} is {text!r:.100}, and no text"
+            raise ValueError(  # noqa: TRY004 - the file is at fault, not a caller's type
+                f"{path!r}, line {number}: field {field!r} holds {text!r:.80}, which is no text; pass field="
             )
-        yield text
+        # A lone surrogate, which JSON can spell and UTF-8 cannot, is replaced.
+        yield text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
-def _parquet(path: str, field: str) -> Iterator[Any]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise ImportError(f"{path} needs the package pyarrow: pip install pyarrow") from error
-    try:
-        with pq.ParquetFile(path) as file:
-            if field not in file.schema_arrow.names:
-                raise ValueError(f"{path}: there is no column {field!r}, but {', '.join(file.schema_arrow.names)}")
-            for batch in file.iter_batches(batch_size=_ROWS, columns=[field]):
-                yield batch.column(0)
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path}: no parquet file: {error}") from error
+def _parquet(path: str, field: str) -> Iterator[Batch]:
+    if path == "-" or Path(path).suffix.lower() in _COMPRESSED:
+        raise ValueError(f"{path!r}: parquet is read from its end; store it in an uncompressed file of its own")
+    parquet = _extra("pyarrow.parquet", "parquet", path)
+    import pyarrow as pa
+
+    with Path(path).open("rb") as raw:
+        try:
+            file = parquet.ParquetFile(raw)
+        except pa.ArrowInvalid as error:
+            raise ValueError(f"{path!r} is no parquet file ({error})") from error
+        names = file.schema_arrow.names
+        if field not in names:
+            raise ValueError(f"{path!r} has no column {field!r}, but {', '.join(map(repr, names)):.200}; pass field=")
+        for rows in file.iter_batches(batch_size=_ROWS, columns=[field]):
+            column = rows.column(0)
+            if pa.types.is_dictionary(column.type):
+                column = column.dictionary_decode()
+            if not _is_text(pa.types, column.type):
+                raise ValueError(f"{path!r}: column {field!r} holds {column.type}, which is no text; pass field=")
+            if column.null_count:
+                column = column.fill_null(pa.scalar("", column.type))
+            yield Batch(path, column, column.nbytes)
+
+
+def _is_text(types: Any, kind: Any) -> bool:
+    return bool(
+        types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind) or types.is_large_binary(kind)
+    )
+
+
+def together(files: Sequence[str], reading: Reading) -> Iterator[list[Batch]]:
+    """Give the documents of many files in groups of about `BATCH_BYTES`, so that all threads have work.
+
+    A group holds lists of bytes from one or more files, or one Arrow array. A file without documents is in it too.
+    """
+    group: list[Batch] = []
+    for path in files:
+        is_empty = True
+        for batch in batches(path, reading):
+            is_empty = False
+            if not isinstance(batch.texts, list):
+                if group:
+                    yield group
+                yield [batch]
+                group = []
+                continue
+            group.append(batch)
+            if sum(part.n_bytes for part in group) >= BATCH_BYTES or len(group) >= _ROWS:
+                yield group
+                group = []
+        if is_empty:
+            group.append(Batch(path, [], 0))
+    if group:
+        yield group
