@@ -93,5 +93,5 @@ def test_documents_are_counted_by_their_field(tmp_path: Path) -> None:
     assert [file["tokens"] for file in json.loads(result.stdout)["files"]] == [tokenizer.count(lines)] * 2 + [1]
     result = invoke("--field", "no", *paths)
     assert result.exit_code == 1
-    assert "no field 'no', but body" in result.stderr
-    assert "no column 'no', but body" in result.stderr
+    assert "a.jsonl: line 1: no field 'no', but 'body'" in result.stderr
+    assert "d.parquet: has no column 'no', but 'body'" in result.stderr

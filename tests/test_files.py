@@ -196,3 +196,27 @@ def test_bad_options(tok: tokfast.Tokenizer, tmp_path: Path) -> None:
         tokfast.count_files(tmp_path, tok, separator="")
     with pytest.raises(FileNotFoundError):
         tokfast.count_files(tmp_path / "missing", tok)
+
+
+def test_documents_one_after_the_other(tmp_path: Path) -> None:
+    for kind in KINDS:
+        found = tokfast.read_documents(write(tmp_path, kind), separator=SEPARATOR)
+        assert [text.encode() if isinstance(text, str) else text for text in found] == [
+            text.encode() for text in DOCUMENTS
+        ]
+
+
+@pytest.mark.parametrize("kind", ["txt+gz", "jsonl", "jsonl+zst", "parquet"])
+def test_training_reads_documents(tmp_path: Path, kind: str) -> None:
+    path, kept = write(tmp_path, kind), tmp_path / "kept"
+    documents = [SEPARATOR.join(DOCUMENTS)] if kind.startswith("txt") else DOCUMENTS
+    expected = tokfast.train(iter(documents), 270).merges
+    assert tokfast.train(path, 270).merges == expected
+    assert tokfast.train(path, 270, checkpoint=kept).merges == expected
+    assert tokfast.train(path, 270, checkpoint=kept, resume=True).merges == expected
+
+
+def test_a_tokenizer_may_be_named(tok: tokfast.Tokenizer, tmp_path: Path) -> None:
+    path = write(tmp_path, "jsonl")
+    assert tokfast.count_files(path, "tokfast-32k") == tokfast.count_files(path, tok)
+    assert tokfast.encode_files(path, "tokfast-32k", tmp_path / "ids")["fingerprint"] == tok.fingerprint

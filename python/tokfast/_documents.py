@@ -93,6 +93,51 @@ def _is_binary(path: str) -> bool:
         return False  # reading it reports why
 
 
+def is_plain_text(path: str) -> bool:
+    """Whether the name of a file promises text that can be read as it lies."""
+    return Path(path).suffix.lower() not in _COMPRESSED and Reading().format_of(path) == "text"
+
+
+def read_documents(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    format: str | None = None,  # noqa: A002
+    field: str = "text",
+    separator: str | bytes | None = None,
+) -> Iterator[str | bytes]:
+    r"""Read the documents of files, one after the other: for `train`, and for loops of one's own.
+
+    Parameters
+    ----------
+    paths, format, field, separator
+        As for `count_files`.
+
+    Yields
+    ------
+    str or bytes
+        The text of each document.
+
+    Raises
+    ------
+    ValueError, ImportError, OSError
+        As for `count_files`.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, tokfast
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "a.jsonl")
+    ...     _ = path.write_text('{"body": "one two"}\n{"body": "three"}\n')
+    ...     tok = tokfast.train(tokfast.read_documents(path, field="body"), 260)
+    >>> tok.training_report.documents
+    2
+    """
+    reading = Reading.of(format, field, separator)
+    for path in find_files(paths):
+        for batch in batches(path, reading):
+            yield from batch.texts if isinstance(batch.texts, list) else batch.texts.to_pylist()
+
+
 def batches(path: str, reading: Reading) -> Iterator[Batch]:
     """Give the documents of one file, in order."""
     kind = reading.format_of(path)

@@ -71,7 +71,7 @@ class FileCounts:
 
 def count_files(
     paths: StrPath | Iterable[StrPath],
-    tokenizer: "Tokenizer",
+    tokenizer: "Tokenizer | str",
     *,
     format: str | None = None,  # noqa: A002
     field: str = "text",
@@ -87,7 +87,8 @@ def count_files(
         One or several files, directories (walked as git would) and globs; ``"-"`` is standard input. ``.gz`` and
         ``.zst`` are decompressed.
     tokenizer
-        Counts each document by itself; special tokens' spellings are ordinary text.
+        A tokenizer, or what `load` takes. It counts each document by itself; special tokens' spellings are ordinary
+        text.
     format
         ``"text"``, ``"jsonl"`` or ``"parquet"``; None goes by the suffix.
     field
@@ -124,6 +125,7 @@ def count_files(
     >>> counts.documents, counts.tokens
     (2, 4)
     """
+    tokenizer = _loaded(tokenizer)
     reading = Reading.of(format, field, separator)
     files = find_files(paths)
     options = _options(tokenizer, reading)
@@ -141,6 +143,14 @@ def count_files(
                 with journal.open("a", encoding="utf-8") as lines:
                     lines.write(json.dumps([stamps[file.path], vars(file)]) + "\n")
     return FileCounts(tuple(done[path] for path in files), tokenizer.name, tokenizer.fingerprint)
+
+
+def _loaded(tokenizer: "Tokenizer | str") -> "Tokenizer":
+    if not isinstance(tokenizer, str):
+        return tokenizer
+    from tokfast._load import load
+
+    return load(tokenizer)
 
 
 def _count(files: list[str], tokenizer: "Tokenizer", reading: Reading, threads: int | None) -> Iterator[FileCount]:
@@ -234,7 +244,7 @@ def _replaced(path: Path) -> Iterator[IO[bytes]]:
 
 def encode_files(
     paths: StrPath | Iterable[StrPath],
-    tokenizer: "Tokenizer",
+    tokenizer: "Tokenizer | str",
     out: StrPath,
     *,
     dtype: "DTypeLike | None" = None,
@@ -251,7 +261,7 @@ def encode_files(
     paths, format, field, separator, threads
         As for `count_files`.
     tokenizer
-        Encodes each document by itself; nothing is put between them.
+        A tokenizer, or what `load` takes. It encodes each document by itself; nothing is put between them.
     out
         A directory, made if it is not there. Shard n is ``n.ids.npy``, all ids in a row, and ``n.offsets.npy``
         (int64), where each document begins, and the end. ``index.json`` names the shards, their files, the dtype and
@@ -284,6 +294,7 @@ def encode_files(
     >>> index["dtype"], offsets.tolist()
     ('uint16', [0, 2, 4])
     """
+    tokenizer = _loaded(tokenizer)
     reading = Reading.of(format, field, separator)
     files = find_files(paths)
     target = Path(out)

@@ -34,7 +34,6 @@ from tokfast.cli._shared import (
 
 if TYPE_CHECKING:
     from tokfast import Tokenizer
-    from tokfast._documents import Format
 
 BATCH_BYTES = 64 << 20
 SMALL_BYTES = 8 << 20
@@ -116,16 +115,19 @@ class Sources:
         paths = [path for path, _ in self.files.values() if self._holds_documents(path)]
         if not paths:
             return
-        from tokfast._documents import format_of
+        from tokfast._documents import Reading
         from tokfast._files import count_files
 
         for path in paths:
             # Without a field, JSON lines are the text they are written in.
-            format_: Format | None = "text" if self.field is None and format_of(path) == "jsonl" else None
+            is_lines = Reading().format_of(path) == "jsonl"
+            format_ = "text" if self.field is None and is_lines else None
             try:
                 found = count_files(path, tokenizer, format=format_, field=self.field or "text", threads=threads)
             except (OSError, ValueError, ImportError) as error:
-                self.failed.append((path, getattr(error, "strerror", None) or str(error)))
+                # The line begins with the path already.
+                reason = str(error).removeprefix(repr(path)).lstrip(" ,:")
+                self.failed.append((path, getattr(error, "strerror", None) or reason))
             else:
                 yield Counted(path, found.tokens, found.bytes)
 
