@@ -220,3 +220,14 @@ def test_a_tokenizer_may_be_named(tok: tokfast.Tokenizer, tmp_path: Path) -> Non
     path = write(tmp_path, "jsonl")
     assert tokfast.count_files(path, "tokfast-32k") == tokfast.count_files(path, tok)
     assert tokfast.encode_files(path, "tokfast-32k", tmp_path / "ids")["fingerprint"] == tok.fingerprint
+
+
+@pytest.mark.parametrize("kind", ["txt+gz", "txt+zst", "jsonl+gz", "jsonl+zst"])
+def test_a_file_that_was_cut_off_is_named(tmp_path: Path, kind: str) -> None:
+    path = write(tmp_path, kind)
+    whole = path.read_bytes()
+    for length in (len(whole) - 1, len(whole) - 5, 20):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="no whole") as caught:
+            tokfast.count_files(path, "tokfast-32k")
+        assert path.name in str(caught.value)

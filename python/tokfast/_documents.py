@@ -9,6 +9,7 @@ Invariant: documents come in the order of the files and of the rows, and a row w
 document, so that the n-th document is the n-th row.
 """
 
+import io
 import json
 import os
 import sys
@@ -181,16 +182,45 @@ def _opened(path: str) -> Iterator[IO[bytes]]:
     elif suffix == ".zst":
         zstandard = _extra("zstandard", "zstd", path)
         try:
-            with (
-                Path(path).open("rb") as raw,
-                zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) as file,
-            ):
-                yield file
-        except zstandard.ZstdError as error:
+            with Path(path).open("rb") as raw:
+                yield cast("IO[bytes]", io.BufferedReader(_ZstandardFrames(raw, zstandard), _READ_BYTES))
+        except (EOFError, zstandard.ZstdError) as error:
             raise ValueError(f"{path!r} is no whole zstd file ({error}); write it again") from error
     else:
         with Path(path).open("rb") as file:
             yield file
+
+
+class _ZstandardFrames(io.RawIOBase):
+    """The bytes of all frames of a file. zstandard's own reader takes a file that was cut off for one that ends."""
+
+    # 4 KiB of frames hold 180 MB at most, however they were made.
+    _COMPRESSED_BYTES = 1 << 12
+
+    def __init__(self, raw: IO[bytes], zstandard: Any) -> None:
+        self._raw = raw
+        self._new_frame = zstandard.ZstdDecompressor().decompressobj
+        self._frame: Any = None
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            ended = self._frame is not None and self._frame.eof
+            compressed = (self._frame.unused_data if ended else b"") or self._raw.read(self._COMPRESSED_BYTES)
+            if not compressed:
+                if self._frame is not None and not ended:
+                    raise EOFError("it ends inside a frame")
+                return 0
+            if self._frame is None or ended:
+                self._frame = self._new_frame()
+            self._ready = memoryview(self._frame.decompress(compressed))
+        size = min(len(buffer), len(self._ready))
+        buffer[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        return size
 
 
 def _extra(module: str, extra: str, path: str) -> Any:
