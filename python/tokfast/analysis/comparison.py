@@ -174,7 +174,7 @@ def compare(
     >>> [(row.language, row.n_tokens) for row in result.languages]
     [('en', 6), ('de', 11)]
     """
-    named = _name(tokenizers)
+    named = name_tokenizers(tokenizers)
     if not data:
         raise ValueError("data is empty; pass a text for at least one language, as {'en': text}")
     texts = {language: _Text.of(language, text) for language, text in data.items()}
@@ -233,9 +233,10 @@ def is_unspaced(text: str) -> bool:
     return 2 * len(UNSPACED.findall(sample)) > len(LETTER.findall(sample))
 
 
-def _name(
+def name_tokenizers(
     tokenizers: Mapping[str, Tokenizer] | Sequence[Tokenizer | str | os.PathLike[str]],
 ) -> dict[str, Any]:
+    """Load what is a name, and call each tokenizer by its own name where none is given."""
     if isinstance(tokenizers, (str, Tokenizer)):
         raise TypeError("tokenizers is a single one; pass a list, [tokenizer]")
     if not tokenizers:

@@ -137,6 +137,47 @@ class MergeTable:
             ranks.setdefault(pair, rank)
         return ranks
 
+    @cached_property
+    def ids(self) -> dict[bytes, int]:
+        """Id of each token's bytes: `Tokenizer.token_id`, which some formats answer by a search, all at once."""
+        return {token: number for number, token in reversed(list(enumerate(self.tokenizer.vocab))) if token}
+
+    @cached_property
+    def _made(self) -> list[int | None]:
+        """Id that each merge makes, by rank."""
+        vocab = self.tokenizer.vocab
+        return [self.ids.get(vocab[left] + vocab[right]) for left, right in self.tokenizer.merges]
+
+    def last_merge(self, token_id: int) -> tuple[int, int, int] | None:
+        """Return the root of `tree` alone: rank, left id and right id; None where no merges make the token.
+
+        The parts are tokens whose own trees are the branches, because nothing is merged across the border of two parts
+        before they are joined. This is for whole vocabularies: it makes no objects on the way.
+        """
+        token = self.tokenizer.token_bytes(token_id)
+        start = self._symbols(token)
+        if start is None or len(start) < 2 or any(symbol.id is None for symbol in start):
+            return None
+        ids: list[int] = [symbol.id for symbol in start if symbol.id is not None]
+        get, never = self.rank.get, len(self.rank)
+        ranks = [get(pair, never) for pair in pairwise(ids)]
+        while True:
+            rank = min(ranks)
+            if rank == never:
+                return None
+            at = ranks.index(rank)
+            if len(ids) == 2:
+                return rank, ids[0], ids[1]
+            joined = self._made[rank]
+            if joined is None:
+                return None
+            ids[at : at + 2] = [joined]
+            del ranks[at]
+            if at > 0:
+                ranks[at - 1] = get((ids[at - 1], joined), never)
+            if at < len(ranks):
+                ranks[at] = get((joined, ids[at + 1]), never)
+
     def tree(self, token: bytes, token_id: int) -> TokenTree:
         """Return how a token is built, or a leaf where no merges make it."""
         whole = TokenTree(token, token_id)
@@ -156,21 +197,21 @@ class MergeTable:
             rank, index = min(ranked)
             left, right = symbols[index : index + 2]
             joined = left.token + right.token
-            made = token_id if joined == token else self.tokenizer.token_id(joined)
+            made = token_id if joined == token else self.ids.get(joined)
             symbols[index : index + 2] = [TokenTree(joined, made, rank, left, right)]
         return symbols[0] if symbols else whole
 
     def _symbols(self, token: bytes) -> list[TokenTree] | None:
         """Return what merging starts from: the bytes, or the characters of a model that starts from those."""
         single = [bytes([byte]) for byte in token]
-        ids = [self.tokenizer.token_id(byte) for byte in single]
+        ids = [self.ids.get(byte) for byte in single]
         if all(number is not None for number in ids):
             return [TokenTree(byte, number) for byte, number in zip(single, ids, strict=True)]
         try:
             characters = [char.encode() for char in token.decode()]
         except UnicodeDecodeError:
             return None
-        return [TokenTree(char, self.tokenizer.token_id(char)) for char in characters]
+        return [TokenTree(char, self.ids.get(char)) for char in characters]
 
 
 def explain(tokenizer: Tokenizer, text: str | bytes, *, table: MergeTable | None = None) -> Explanation:

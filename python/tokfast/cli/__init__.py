@@ -49,6 +49,7 @@ COMMANDS = (
     "vocab-sizes",
     "check",
     "explain",
+    "show",
     "info",
     "convert",
     "fetch",

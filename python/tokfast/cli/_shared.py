@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -100,6 +101,19 @@ def read_input(path: str | None) -> bytes:
         return sys.stdin.buffer.read()
     with click.open_file(path, "rb") as file:
         return bytes(file.read())
+
+
+def write_file(path: str, text: str) -> None:
+    """Write a file as a whole or not at all; ``-`` is standard output, and a device is written to as it is."""
+    is_new = path != "-" and (not Path(path).exists() or Path(path).is_file())
+    with click.open_file(path, "w", encoding="utf-8", atomic=is_new) as file:
+        file.write(text)
+
+
+def short_names(names: list[str]) -> dict[str, str]:
+    """Name files by their last part where that tells them apart."""
+    short = {name: Path(name).name.removesuffix(".json").removesuffix(".tokenizer") for name in names}
+    return short if len(set(short.values())) == len(short) else {name: name for name in names}
 
 
 def check_piped() -> None:

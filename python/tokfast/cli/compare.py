@@ -15,6 +15,7 @@ from tokfast.cli._shared import (
     load_tokenizer,
     plot_option,
     readable_token,
+    short_names,
     threads_option,
     write_json,
 )
@@ -87,7 +88,7 @@ def compare(
     from tokfast import analysis
 
     tokenizers = {name: load_tokenizer(name, quiet=True) for name in names}
-    shown = _short_names(names)
+    shown = short_names(names)
     result = analysis.compare(
         {shown[name]: tokenizer for name, tokenizer in tokenizers.items()},
         texts,
@@ -125,12 +126,6 @@ def _read(data: list[str]) -> dict[str, bytes]:
     if not texts:
         raise click.UsageError("no text is named; write --data en=FILE, or --data DIR with files LANG.txt")
     return texts
-
-
-def _short_names(names: list[str]) -> dict[str, str]:
-    """Name files by their last part where that tells them apart."""
-    short = {name: Path(name).name.removesuffix(".json").removesuffix(".tokenizer") for name in names}
-    return short if len(set(short.values())) == len(short) else {name: name for name in names}
 
 
 def _print(result: Comparison, metrics: tuple[str, ...]) -> None:
