@@ -78,17 +78,11 @@ pub(crate) fn ends<S: Fixed, L: Lanes>(lanes: L, room: &mut Room, text: &[u8]) -
         room.starts.resize(blocks + 2, 0);
     }
     let mut count = 0;
-    let mut list = |bits: u64, block: usize| {
-        if let Some(places) = room.ends[count..].first_chunk_mut() {
-            lanes.flatten(bits, (block * 64) as u32, places);
-        }
-        count += bits.count_ones() as usize;
-    };
     if text.is_ascii() {
         kernel::starts::<S, L>(lanes, text, false, &mut room.starts);
         room.starts[0] &= !1;
         for (block, &bits) in room.starts[..blocks].iter().enumerate() {
-            list(bits, block);
+            count = list(lanes, bits, block, &mut room.ends, count);
         }
     } else {
         if room.stream.len() < text.len() + 64 {
@@ -102,10 +96,20 @@ pub(crate) fn ends<S: Fixed, L: Lanes>(lanes: L, room: &mut Room, text: &[u8]) -
         for (block, &leads) in room.leads[..blocks].iter().enumerate() {
             let [low, high] = [room.starts[character / 64], room.starts[character / 64 + 1]];
             let bits = low >> (character % 64) | high << 1 << (63 - character % 64);
-            list(lanes.deposit(bits, leads), block);
+            count = list(lanes, lanes.deposit(bits, leads), block, &mut room.ends, count);
             character += leads.count_ones() as usize;
         }
     }
     room.ends[count] = text.len() as u32;
     Some(count + 1)
+}
+
+/// Writes where the bits of a block stand after the first `count` of `ends`; returns how many there are then.
+#[allow(clippy::inline_always)]
+#[inline(always)]
+fn list<L: Lanes>(lanes: L, bits: u64, block: usize, ends: &mut [u32], count: usize) -> usize {
+    if let Some(places) = ends[count..].first_chunk_mut() {
+        lanes.flatten(bits, (block * 64) as u32, places);
+    }
+    count + bits.count_ones() as usize
 }

@@ -11,9 +11,11 @@
 //! Source: Lemire and Clausecker, "Transcoding Unicode characters with AVX-512 instructions" (2022), for compressing.
 
 #![allow(unsafe_code)]
+// An intrinsic is inlined only where the instructions are allowed, which is in `ends`: all between must end up there.
+#![allow(clippy::inline_always)]
 
 use std::arch::x86_64::{
-    __m512i, _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cmpge_epu8_mask,
+    __m128i, __m512i, _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cmpge_epu8_mask,
     _mm512_cvtepu8_epi32, _mm512_extracti32x4_epi32, _mm512_loadu_si512, _mm512_mask_blend_epi8,
     _mm512_mask_cmpeq_epi8_mask, _mm512_mask_cmplt_epu8_mask, _mm512_mask_mov_epi8, _mm512_mask_permutexvar_epi8,
     _mm512_mask_test_epi8_mask, _mm512_maskz_compress_epi8, _mm512_maskz_loadu_epi8, _mm512_movepi8_mask,
@@ -96,14 +98,14 @@ const SECOND: [u8; 64] = {
     table
 };
 
-#[inline]
+#[inline(always)]
 fn register(bytes: &[u8; 64]) -> __m512i {
     // SAFETY: 64 readable bytes behind a reference; the load needs no alignment. Reached only through `Avx512`.
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
 
 /// The 64 bytes from `at` on, zeros beyond the end.
-#[inline]
+#[inline(always)]
 fn bytes_from(text: &[u8], at: usize) -> __m512i {
     let rest = text.get(at..).unwrap_or_default();
     match rest.first_chunk() {
@@ -117,7 +119,7 @@ fn bytes_from(text: &[u8], at: usize) -> __m512i {
 impl Lanes for Avx512 {
     type Block = Block;
 
-    #[inline]
+    #[inline(always)]
     fn load(self, bytes: &[u8; 64], stand_ins: bool) -> Block {
         let bytes = register(bytes);
         let [low, high, ..] = STAND_INS.as_chunks::<64>().0 else { return Block { bytes, classes: bytes } };
@@ -133,26 +135,26 @@ impl Lanes for Avx512 {
         Block { bytes, classes }
     }
 
-    #[inline]
+    #[inline(always)]
     fn any_of(self, block: Block, classes: u8) -> u64 {
         // SAFETY: the processor has these instructions, since `self` exists; they touch registers only.
         unsafe { _mm512_test_epi8_mask(block.classes, _mm512_set1_epi8(classes as i8)) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn equal(self, block: Block, byte: u8) -> u64 {
         // SAFETY: the processor has these instructions, since `self` exists; they touch registers only.
         unsafe { _mm512_cmpeq_epi8_mask(block.bytes, _mm512_set1_epi8(byte as i8)) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn continuations(self, bytes: &[u8; 64]) -> u64 {
         let bytes = register(bytes);
         // SAFETY: the processor has these instructions, since `self` exists; they touch registers only.
         unsafe { _mm512_movepi8_mask(bytes) & !_mm512_cmpge_epu8_mask(bytes, _mm512_set1_epi8(0xC0_u8 as i8)) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn transcode(self, text: &[u8], stream: &mut [u8], leads: &mut [u64]) -> Option<usize> {
         let (mut number, mut expected) = (0, 0);
         for (block, lead) in leads.iter_mut().enumerate().take(text.len().div_ceil(64)) {
@@ -198,13 +200,13 @@ impl Lanes for Avx512 {
         (expected == 0).then_some(number)
     }
 
-    #[inline]
+    #[inline(always)]
     fn deposit(self, bits: u64, mask: u64) -> u64 {
         // SAFETY: the processor has this instruction, since `self` exists.
         unsafe { _pdep_u64(bits, mask) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn flatten(self, bits: u64, base: u32, places: &mut [u32; 64]) {
         // SAFETY: the processor has these instructions, since `self` exists. The stores go to the 64 values behind
         // `places`, 16 at a time.
@@ -212,21 +214,42 @@ impl Lanes for Avx512 {
             let bytes = _mm512_maskz_compress_epi8(bits, register(&COUNT));
             let base = _mm512_set1_epi32(base as i32);
             let to = places.as_mut_ptr();
-            let widen = |sixteen| _mm512_add_epi32(_mm512_cvtepu8_epi32(sixteen), base);
-            _mm512_storeu_si512(to.cast(), widen(_mm512_castsi512_si128(bytes)));
-            _mm512_storeu_si512(to.add(16).cast(), widen(_mm512_extracti32x4_epi32::<1>(bytes)));
+            _mm512_storeu_si512(to.cast(), widen(base, _mm512_castsi512_si128(bytes)));
+            _mm512_storeu_si512(to.add(16).cast(), widen(base, _mm512_extracti32x4_epi32::<1>(bytes)));
             if bits.count_ones() > 32 {
-                _mm512_storeu_si512(to.add(32).cast(), widen(_mm512_extracti32x4_epi32::<2>(bytes)));
-                _mm512_storeu_si512(to.add(48).cast(), widen(_mm512_extracti32x4_epi32::<3>(bytes)));
+                _mm512_storeu_si512(to.add(32).cast(), widen(base, _mm512_extracti32x4_epi32::<2>(bytes)));
+                _mm512_storeu_si512(to.add(48).cast(), widen(base, _mm512_extracti32x4_epi32::<3>(bytes)));
             }
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn ends<S: Fixed>(self, room: &mut Room, text: &[u8]) -> Option<usize> {
         // SAFETY: the processor has these instructions, since `self` exists.
         unsafe { ends::<S>(self, room, text) }
     }
+}
+
+/// 16 bytes, each added to a number.
+#[inline(always)]
+fn widen(base: __m512i, sixteen: __m128i) -> __m512i {
+    // SAFETY: reached only through `Avx512`; registers only.
+    unsafe { _mm512_add_epi32(_mm512_cvtepu8_epi32(sixteen), base) }
+}
+
+/// Those `among` bytes that are this one.
+#[inline(always)]
+fn is(bytes: __m512i, byte: u8, among: u64) -> u64 {
+    // SAFETY: reached only through `Avx512`; registers only.
+    unsafe { _mm512_mask_cmpeq_epi8_mask(among, bytes, _mm512_set1_epi8(byte as i8)) }
+}
+
+/// Those `among` bytes that are this one, two low bits aside.
+#[inline(always)]
+fn quad(bytes: __m512i, byte: u8, among: u64) -> u64 {
+    // SAFETY: reached only through `Avx512`; registers only.
+    let high = unsafe { _mm512_ternarylogic_epi64::<0xC0>(bytes, _mm512_set1_epi8(!3), bytes) };
+    is(high, byte & !3, among)
 }
 
 /// 0 to 63.
@@ -247,7 +270,6 @@ fn ends<S: Fixed>(lanes: Avx512, room: &mut Room, text: &[u8]) -> Option<usize> 
 
 /// The characters of the block at `at` that lie in the same page of 256 as the first of `rest`, and their stand-ins.
 /// `None` if they are not valid.
-#[allow(clippy::inline_always)]
 #[inline(always)]
 fn page(_: Avx512, text: &[u8], at: usize, rest: u64, bytes: __m512i, next: __m512i) -> Option<(u64, __m512i)> {
     let first = at + rest.trailing_zeros() as usize;
@@ -256,14 +278,6 @@ fn page(_: Avx512, text: &[u8], at: usize, rest: u64, bytes: __m512i, next: __m5
     let second = byte(1);
     // SAFETY: the caller holds an `Avx512`, so the processor has these instructions; they touch registers only.
     unsafe {
-        let is = |bytes: __m512i, byte: u8, among: u64| {
-            _mm512_mask_cmpeq_epi8_mask(among, bytes, _mm512_set1_epi8(byte as i8))
-        };
-        // Those whose last byte but one is this, two low bits aside.
-        let quad = |bytes: __m512i, byte: u8, among: u64| {
-            let all = _mm512_ternarylogic_epi64::<0xC0>(bytes, _mm512_set1_epi8(!3), bytes);
-            is(all, byte & !3, among)
-        };
         let (group, page, one, last) = match lead {
             0xC2..0xE0 => {
                 let group = quad(bytes, lead, rest);
