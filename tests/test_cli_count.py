@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import tokfast
+from tokfast import _files
 from tokfast.cli import cli
 
 if TYPE_CHECKING:
@@ -95,3 +97,58 @@ def test_documents_are_counted_by_their_field(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "a.jsonl: line 1: no field 'no', but 'body'" in result.stderr
     assert "d.parquet: has no column 'no', but 'body'" in result.stderr
+
+
+def test_several_tokenizers_side_by_side(counts: dict[str, int], tmp_path: Path) -> None:
+    small = tokfast.train(["one two three four " * 9], 270)
+    small.save(tmp_path / "small.json")
+    (tmp_path / ".gitignore").write_text("small.json\n", encoding="utf-8")
+    both = ["-t", "tokfast-32k", "-t", "small.json"]
+    expected = {name: [n, small.count(FILES[name])] for name, n in counts.items()}
+    expected["total"] = [sum(column) for column in zip(*expected.values(), strict=True)]
+    head, *rows = invoke(".", *both).stdout.splitlines()
+    assert head.split() == ["tokfast-32k", "small"]
+    found = {Path(name).as_posix(): [int(first), int(second)] for first, second, name in map(str.split, rows)}
+    assert found == expected
+    reports = json.loads(invoke(".", *both, "--json").stdout)["tokenizers"]
+    assert reports == [json.loads(invoke(".", "-t", name, "--json").stdout) for name in both[1::2]]
+    assert invoke(".", *both, "--csv").stdout.startswith("tokenizer,path,tokens,bytes\n")
+    assert invoke(".", *both, "--by", "none").stdout.split()[2:] == [*map(str, expected["total"]), "total"]
+    # Over for one of them is over.
+    assert invoke(".", *both, "--limit", min(expected["total"])).exit_code == 3
+
+
+@pytest.mark.usefixtures("counts")
+def test_resume_counts_only_what_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "d.txt.gz").write_bytes(gzip.compress(b"one"))
+    (tmp_path / "binary").write_bytes(b"\0")
+    plain = invoke(".")
+    state = tmp_path.parent / "state"
+    options = [".", "--resume", state]
+    assert invoke(*options).stdout == plain.stdout
+    counted: list[str] = []
+
+    def count(files: list[str], *others: object) -> object:
+        counted.extend(map(str, files))
+        return before(files, *others)  # type: ignore[arg-type]
+
+    before = _files._count  # noqa: SLF001 - to see what is counted
+    monkeypatch.setattr(_files, "_count", count)
+    assert invoke(*options).stdout == plain.stdout
+    assert counted == []
+    (tmp_path / "a.txt").write_text("changed and longer", encoding="utf-8")
+    (tmp_path / "new.txt").write_text("new", encoding="utf-8")
+    resumed = invoke(*options)
+    assert sorted(map(os.path.basename, counted)) == ["a.txt", "new.txt"]
+    assert resumed.stdout == invoke(".").stdout
+    # Another tokenizer counts for itself, and --field does too.
+    tokfast.train(["one two three"], 258).save(tmp_path / "small.json")
+    assert invoke(*options, "-t", "small.json").stdout == invoke(".", "-t", "small.json").stdout
+    assert lines(invoke(*options, "--field", "no"))["total"] == lines(invoke("."))["total"]
+
+
+def test_resume_goes_on_after_a_file_that_cannot_be_read(counts: dict[str, int], tmp_path: Path) -> None:
+    result = invoke(".", "none.txt", "--resume", tmp_path.parent / "state2")
+    assert result.exit_code == 1
+    assert "none.txt: no such file" in result.stderr.lower()
+    assert lines(result)["total"] == sum(counts.values())

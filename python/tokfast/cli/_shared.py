@@ -43,6 +43,19 @@ def tokenizer_option(command: Command) -> Command:
     )(command)
 
 
+def tokenizers_option(command: Command) -> Command:
+    """Add ``-t/--tokenizer``, which may be given again."""
+    return click.option(
+        "-t",
+        "--tokenizer",
+        "tokenizers",
+        multiple=True,
+        metavar="NAME|PATH",
+        help="An encoding (cl100k_base, o200k_base, gpt2, ...), a tokenizer file, or a folder with a "
+        f"tokenizer.json; give it again to see several.  [default: {DEFAULT_NAME}, tokfast's own]",
+    )(command)
+
+
 def threads_option(command: Command) -> Command:
     """Add ``--threads``."""
     return click.option(

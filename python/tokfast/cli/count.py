@@ -11,11 +11,10 @@ Cost: linear in the bytes; memory is the larger of `BATCH_BYTES` and the largest
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
-from tokfast._tokfast import list_files
 from tokfast.cli._shared import (
     JSON_SCHEMA_VERSION,
     Progress,
@@ -27,129 +26,42 @@ from tokfast.cli._shared import (
     number,
     quiet_option,
     say,
+    short_names,
     threads_option,
-    tokenizer_option,
+    tokenizers_option,
     write_json,
 )
+from tokfast.cli._sources import Counted, Sources
 
 if TYPE_CHECKING:
     from tokfast import Tokenizer
 
 BATCH_BYTES = 64 << 20
 SMALL_BYTES = 8 << 20
-BINARY_PROBE_BYTES = 8192
-DOCUMENT_SUFFIXES = (".parquet", ".gz", ".zst")
 
 EPILOG = """
 \b
 Examples:
   tokfast count README.md src/           a line for each file, then the total
   tokfast count -t o200k_base notes.txt  with the tokenizer of gpt-4o
+  tokfast count -t gpt2 -t o200k_base .  with both, side by side
   tokfast count '**/*.py'                a glob; quote it for the shell
   git diff | tokfast count               standard input: the number alone
   tokfast count --json . | jq .total     for programs
   tokfast count --by ext --top 5 src/    where the tokens are
   tokfast count --field body a.jsonl.gz  documents: JSON lines, parquet
   tokfast count --limit 8k prompt.txt    exit status 3 when over, for CI
+  tokfast count --resume state/ corpus/  run it again to go on after a stop
+  tokfast count --chat talk.json -t Qwen3/   as the model reads messages
 
 Exit status: 0 all counted, 1 a file could not be read (the others are counted), 2 wrong usage,
 3 more tokens than --limit.
 """
 
 
-class Counted(NamedTuple):
-    """One line of the result."""
-
-    path: str
-    n_tokens: int
-    n_bytes: int
-
-
-class Sources:
-    """The texts behind the arguments, in order, and what became of those that are not counted."""
-
-    def __init__(self, paths: tuple[str, ...], *, hidden: bool, field: str | None) -> None:
-        self.field = field
-        self.binary: list[str] = []
-        self.failed: list[tuple[str, str]] = []
-        # Each file once, however often it is reached (``src ./src/main.py``); a Path, so that ./a is a. True:
-        # named itself, and so counted in any case.
-        self.files: dict[Path, tuple[str, bool]] = {}
-        for path in paths or ("-",):
-            self._add(path, hidden=hidden)
-
-    def _add(self, path: str, *, hidden: bool) -> None:
-        try:
-            if path == "-" or (Path(path).exists() and not Path(path).is_dir()):
-                self.files[Path(path)] = (path, True)
-            else:
-                for found in list_files([path], hidden=hidden, binary=True):
-                    self.files.setdefault(Path(found), (found, False))
-        except OSError as error:
-            self._fail(path, error)
-
-    def texts(self) -> Iterator[tuple[str, bytes]]:
-        """Read one after the other, going on after a file that cannot be read."""
-        for path, is_named in self.files.values():
-            if self._holds_documents(path):
-                continue
-            try:
-                text = self._read(path, is_named=is_named)
-            except OSError as error:
-                self._fail(path, error)
-                continue
-            if text is None:
-                self.binary.append(path)
-            else:
-                yield path, text
-
-    def _holds_documents(self, path: str) -> bool:
-        """Whether a file is read by `count_files`: those that no text can be, and all others of a --field."""
-        if path == "-":
-            return False
-        ends = Path(path).suffix in DOCUMENT_SUFFIXES
-        return ends or (self.field is not None and Path(path).suffix in (".jsonl", ".ndjson"))
-
-    def count_documents(self, tokenizer: "Tokenizer", threads: int | None) -> Iterator[Counted]:
-        """Count the files that hold documents: parquet, JSON lines, and compressed ones."""
-        paths = [path for path, _ in self.files.values() if self._holds_documents(path)]
-        if not paths:
-            return
-        from tokfast._documents import Reading
-        from tokfast._files import count_files
-
-        for path in paths:
-            # Without a field, JSON lines are the text they are written in.
-            is_lines = Reading().format_of(path) == "jsonl"
-            format_ = "text" if self.field is None and is_lines else None
-            try:
-                found = count_files(path, tokenizer, format=format_, field=self.field or "text", threads=threads)
-            except (OSError, ValueError, ImportError) as error:
-                # The line begins with the path already.
-                reason = str(error).removeprefix(repr(path)).lstrip(" ,:")
-                self.failed.append((path, getattr(error, "strerror", None) or reason))
-            else:
-                yield Counted(path, found.tokens, found.bytes)
-
-    def _read(self, path: str, *, is_named: bool) -> bytes | None:
-        with click.open_file(path, "rb") as file:
-            start = b"" if is_named else file.read(BINARY_PROBE_BYTES)
-            return None if b"\0" in start else start + file.read()
-
-    def complain(self, *, quiet: bool) -> None:
-        """Say which files were not counted."""
-        for path, reason in self.failed:
-            say(f"error: {path}: {reason}")
-        if self.binary and not quiet:
-            say(f"left out {len(self.binary):,} binary file{'s'[: len(self.binary) > 1]}")
-
-    def _fail(self, path: str, error: OSError) -> None:
-        self.failed.append((path, error.strerror or str(error)))
-
-
 @click.command(epilog=EPILOG, short_help="Count the tokens of files, like wc.")
 @click.argument("paths", nargs=-1, type=click.Path(allow_dash=True))
-@tokenizer_option
+@tokenizers_option
 @json_option
 @threads_option
 @csv_option
@@ -164,11 +76,19 @@ class Sources:
 @click.option("--limit", type=number, metavar="N", help="Exit with 3 when the total is over N; 8k = 8,000.")
 @click.option("--field", metavar="NAME", help="Count this field of JSON lines, or this column of parquet files.")
 @click.option("--hidden", is_flag=True, help="Also count hidden files found in folders.")
+@click.option("--resume", metavar="DIR", help="Keep the count of each file in DIR, and take those that it has.")
+@click.option(
+    "--chat",
+    metavar="MESSAGES.json",
+    type=click.Path(allow_dash=True),
+    help="Count a conversation, wrapped by the chat template beside the tokenizer.",
+)
+@click.option("--no-generation-prompt", is_flag=True, help="With --chat: without the beginning of the answer.")
 @quiet_option
 def count(
     *,
     paths: tuple[str, ...],
-    tokenizer: str | None,
+    tokenizers: tuple[str, ...],
     as_json: bool,
     as_csv: bool,
     by: str,
@@ -177,6 +97,9 @@ def count(
     threads: int | None,
     field: str | None,
     hidden: bool,
+    resume: str | None,
+    chat: str | None,
+    no_generation_prompt: bool,
     quiet: bool,
 ) -> None:
     """Count the tokens of files, folders, globs, and standard input (-, or no path at all).
@@ -186,37 +109,58 @@ def count(
     ordinary text. Files that end in .gz or .zst are decompressed; of parquet files the column "text" is counted, or
     that of --field.
     """
+    tokenizers = tuple(dict.fromkeys(tokenizers))
+    if chat is not None:
+        if paths or resume is not None or as_csv:
+            raise click.UsageError("--chat counts one conversation; name no other file, --resume or --csv with it")
+        from tokfast.cli._chat import count_chat
+
+        totals = count_chat(chat, tokenizers, is_prompt=not no_generation_prompt, as_json=as_json, quiet=quiet)
+        _check_limit(totals, limit)
+        return
     if not paths:
         check_piped()
-    sources = Sources(paths, hidden=hidden, field=field)
+    sources = Sources(paths, hidden=hidden, field=field, resume=resume)
     progress = Progress(quiet=quiet)
-    loaded = load_tokenizer(tokenizer, quiet=quiet)
+    names: list[str | None] = [*tokenizers] or [None]
+    loaded = [load_tokenizer(name, quiet=quiet) for name in names]
     counted = []
     for batch in _batches(sources.texts()):
-        counts = _count_batch(loaded, [text for _, text in batch], threads)
-        counted += [Counted(path, n, len(text)) for (path, text), n in zip(batch, counts, strict=True)]
+        texts = [text for _, text in batch]
+        counts = zip(*(_count_batch(tokenizer, texts, threads) for tokenizer in loaded), strict=True)
+        counted += [Counted(path, found, len(text)) for (path, text), found in zip(batch, counts, strict=True)]
         progress.update(f"counted {len(counted):,} of {len(sources.files):,} files")
+    counted += sources.count_resumed(loaded, threads, progress)
     counted += sources.count_documents(loaded, threads)
     order = {path: place for place, (path, _) in enumerate(sources.files.values())}
     counted.sort(key=lambda line: order[line.path])
     progress.clear()
     sources.complain(quiet=quiet)
-    total = sum(line.n_tokens for line in counted)
+    totals = _sum(counted, len(loaded))
     lines = _group(counted, by, top)
     if as_json:
-        report = _report(counted, sources, describe_tokenizer(loaded, tokenizer))
-        write_json(report if by == "file" and top is None else {**report, "lines": _as_dicts(lines, "name")})
+        reports = [
+            _report(counted, sources, describe_tokenizer(tokenizer, name), place)
+            for place, (tokenizer, name) in enumerate(zip(loaded, names, strict=True))
+        ]
+        _print_json(reports, None if by == "file" and top is None else lines)
     elif as_csv:
-        _print_csv(lines)
+        _print_csv(lines, names)
+    elif len(loaded) > 1:
+        _print_columns(lines, totals, list(tokenizers), is_total=by == "none")
     elif not paths or by == "none":
-        click.echo(total)
+        click.echo(totals[0])
     else:
-        _print_lines(lines, total)
-    if limit is not None and total > limit:
-        say(f"error: {total:,} tokens are more than the limit of {limit:,}")
-        click.get_current_context().exit(3)
+        _print_lines(lines, totals[0])
+    _check_limit(totals, limit)
     if sources.failed:
         click.get_current_context().exit(1)
+
+
+def _check_limit(totals: tuple[int, ...], limit: int | None) -> None:
+    if limit is not None and max(totals) > limit:
+        say(f"error: {max(totals):,} tokens are more than the limit of {limit:,}")
+        click.get_current_context().exit(3)
 
 
 def _batches(texts: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
@@ -238,38 +182,73 @@ def _count_batch(tokenizer: "Tokenizer", texts: list[bytes], threads: int | None
     return counts
 
 
+def _sum(lines: list[Counted], n_tokenizers: int) -> tuple[int, ...]:
+    return tuple(sum(line.n_tokens[place] for line in lines) for place in range(n_tokenizers))
+
+
 def _group(counted: list[Counted], by: str, top: int | None) -> list[Counted]:
     """Add up the files of a folder or of an ending, and keep the largest lines if so asked."""
     lines = counted
     if by != "file":
-        sums: dict[str, Counted] = {}
-        for path, n_tokens, n_bytes in counted:
-            name = {"dir": str(Path(path).parent), "ext": Path(path).suffix or "(none)"}.get(by, "total")
-            before = sums.get(name, Counted(name, 0, 0))
-            sums[name] = Counted(name, before.n_tokens + n_tokens, before.n_bytes + n_bytes)
-        lines = list(sums.values())
-    return lines if top is None else sorted(lines, key=lambda line: -line.n_tokens)[:top]
+        sums: dict[str, list[Counted]] = {}
+        for line in counted:
+            name = {"dir": str(Path(line.path).parent), "ext": Path(line.path).suffix or "(none)"}.get(by, "total")
+            sums.setdefault(name, []).append(line)
+        lines = [
+            Counted(name, _sum(some, len(some[0].n_tokens)), sum(line.n_bytes for line in some))
+            for name, some in sums.items()
+        ]
+    return lines if top is None else sorted(lines, key=lambda line: -line.n_tokens[0])[:top]
 
 
-def _as_dicts(lines: list[Counted], name: str) -> list[dict[str, object]]:
-    return [{name: _as_text(line.path), "tokens": line.n_tokens, "bytes": line.n_bytes} for line in lines]
+def _as_dicts(lines: list[Counted], name: str, place: int) -> list[dict[str, object]]:
+    return [{name: _as_text(line.path), "tokens": line.n_tokens[place], "bytes": line.n_bytes} for line in lines]
 
 
-def _print_csv(lines: list[Counted]) -> None:
+def _print_json(reports: list[dict[str, object]], lines: list[Counted] | None) -> None:
+    for place, report in enumerate(reports):
+        if lines is not None:
+            report["lines"] = _as_dicts(lines, "name", place)
+    # Several tokenizers: what each would give alone.
+    together = {"schema_version": JSON_SCHEMA_VERSION, "tokenizers": reports}
+    write_json(reports[0] if len(reports) == 1 else together)
+
+
+def _print_csv(lines: list[Counted], names: list[str | None]) -> None:
     from tokfast.cli._tables import write_csv
 
-    write_csv(_as_dicts(lines, "path"))
+    if len(names) == 1:
+        write_csv(_as_dicts(lines, "path", 0))
+    else:
+        write_csv(
+            [{"tokenizer": name, **row} for place, name in enumerate(names) for row in _as_dicts(lines, "path", place)]
+        )
 
 
 def _print_lines(counted: list[Counted], n_tokens: int) -> None:
-    total = Counted("total", n_tokens, 0)
-    lines = counted if len(counted) == 1 and counted[0].n_tokens == n_tokens else [*counted, total]
-    width = len(str(total.n_tokens))
+    total = Counted("total", (n_tokens,), 0)
+    lines = counted if len(counted) == 1 and counted[0].n_tokens == total.n_tokens else [*counted, total]
+    width = len(str(n_tokens))
     # As bytes, because a file name need not be valid text.
-    click.echo(b"".join(os.fsencode(f"{line.n_tokens:>{width}} {line.path}\n") for line in lines), nl=False)
+    click.echo(b"".join(os.fsencode(f"{line.n_tokens[0]:>{width}} {line.path}\n") for line in lines), nl=False)
 
 
-def _report(counted: list[Counted], sources: Sources, tokenizer: dict[str, object]) -> dict[str, object]:
+def _print_columns(counted: list[Counted], totals: tuple[int, ...], names: list[str], *, is_total: bool) -> None:
+    """Print a column for each tokenizer, under its name."""
+    total = Counted("total", totals, 0)
+    lines = [total] if is_total or counted == [total] else [*counted, total]
+    short = short_names(names)
+    widths = [max(len(short[name]), len(str(n_tokens))) for name, n_tokens in zip(names, totals, strict=True)]
+    head = "  ".join(f"{short[name]:>{width}}" for name, width in zip(names, widths, strict=True))
+    rows = (
+        "  ".join(f"{n_tokens:>{width}}" for n_tokens, width in zip(line.n_tokens, widths, strict=True))
+        + f"  {line.path}\n"
+        for line in lines
+    )
+    click.echo(b"".join(map(os.fsencode, (head + "\n", *rows))), nl=False)
+
+
+def _report(counted: list[Counted], sources: Sources, tokenizer: dict[str, object], place: int) -> dict[str, object]:
     """Everything the lines say, and more.
 
     ``exact`` is False for the default tokenizer: its count is right for itself, and no model's own.
@@ -278,10 +257,10 @@ def _report(counted: list[Counted], sources: Sources, tokenizer: dict[str, objec
         "schema_version": JSON_SCHEMA_VERSION,
         "tokenizer": tokenizer,
         "exact": not tokenizer["default"],
-        "files": [{"path": _as_text(line.path), "tokens": line.n_tokens, "bytes": line.n_bytes} for line in counted],
+        "files": _as_dicts(counted, "path", place),
         "total": {
             "files": len(counted),
-            "tokens": sum(line.n_tokens for line in counted),
+            "tokens": sum(line.n_tokens[place] for line in counted),
             "bytes": sum(line.n_bytes for line in counted),
         },
         "binary": [_as_text(path) for path in sources.binary],

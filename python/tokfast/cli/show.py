@@ -17,6 +17,7 @@ from tokfast.cli._shared import (
     read_input,
     say,
     short_names,
+    tokenizers_option,
     write_file,
     write_json,
 )
@@ -45,14 +46,7 @@ is not installed) tokens are parted by |.
 
 @click.command(epilog=EPILOG, short_help="Show the tokens of a text, in colours or as a page.")
 @click.argument("source", metavar="TEXT|FILE", required=False)
-@click.option(
-    "-t",
-    "--tokenizer",
-    "names",
-    multiple=True,
-    metavar="NAME|PATH",
-    help="An encoding, a tokenizer file, or a folder with a tokenizer.json; give it again to compare.",
-)
+@tokenizers_option
 @click.option("--html", "page", metavar="PAGE.html", type=click.Path(allow_dash=True), help="Write one page.")
 @click.option("--no-vocabulary", is_flag=True, help="Leave the vocabulary out of the page, which makes it small.")
 @click.option(
@@ -63,7 +57,7 @@ is not installed) tokens are parted by |.
 def show(
     *,
     source: str | None,
-    names: tuple[str, ...],
+    tokenizers: tuple[str, ...],
     page: str | None,
     no_vocabulary: bool,
     max_tokens: int,
@@ -79,7 +73,7 @@ def show(
         raise click.UsageError("--json and --html are two outputs; ask for one")
     text = _read(source, quiet=quiet)
     given: list[tuple[str | None, Tokenizer]]
-    given = [(name, load_tokenizer(name, quiet=quiet)) for name in dict.fromkeys(names)] or [
+    given = [(name, load_tokenizer(name, quiet=quiet)) for name in dict.fromkeys(tokenizers)] or [
         (None, load_tokenizer(None, quiet=quiet))
     ]
     shown = short_names([name for name, _ in given if name is not None])
@@ -96,7 +90,7 @@ def show(
             say(f"saved {page}; open it in a browser")
     elif as_json:
         results = [{**describe_tokenizer(loaded, name), **_report(loaded, text)} for name, loaded in given]
-        write_json({"schema_version": JSON_SCHEMA_VERSION, "exact": bool(names), "tokenizers": results})
+        write_json({"schema_version": JSON_SCHEMA_VERSION, "exact": bool(tokenizers), "tokenizers": results})
     else:
         for place, (name, loaded) in enumerate(named.items()):
             if place:

@@ -1,0 +1,162 @@
+"""The files behind the arguments of ``tokfast count``: which are counted, how, and what became of the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from tokfast._tokfast import list_files
+from tokfast.cli._shared import say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tokfast import Tokenizer
+    from tokfast.cli._shared import Progress
+
+BINARY_PROBE_BYTES = 8192
+DOCUMENT_SUFFIXES = (".parquet", ".gz", ".zst")
+RESUMED_FILES = 4096
+
+
+class Counted(NamedTuple):
+    """One line of the result: a name, its tokens by each tokenizer, its bytes."""
+
+    path: str
+    n_tokens: tuple[int, ...]
+    n_bytes: int
+
+
+class Sources:
+    """The texts behind the arguments, in order, and what became of those that are not counted."""
+
+    def __init__(self, paths: tuple[str, ...], *, hidden: bool, field: str | None, resume: str | None) -> None:
+        self.field = field
+        self.resume = resume
+        self.binary: list[str] = []
+        self.failed: list[tuple[str, str]] = []
+        # Each file once, however often it is reached (``src ./src/main.py``); a Path, so that ./a is a. True:
+        # named itself, and so counted in any case.
+        self.files: dict[Path, tuple[str, bool]] = {}
+        for path in paths or ("-",):
+            self._add(path, hidden=hidden)
+
+    def _add(self, path: str, *, hidden: bool) -> None:
+        try:
+            if path == "-" or (Path(path).exists() and not Path(path).is_dir()):
+                self.files[Path(path)] = (path, True)
+            else:
+                for found in list_files([path], hidden=hidden, binary=True):
+                    self.files.setdefault(Path(found), (found, False))
+        except OSError as error:
+            self._fail(path, error)
+
+    def texts(self) -> Iterator[tuple[str, bytes]]:
+        """Read one after the other, going on after a file that cannot be read."""
+        for path, is_named in self.files.values():
+            if self._holds_documents(path) or self._is_resumed(path):
+                continue
+            try:
+                text = self._read(path, is_named=is_named)
+            except OSError as error:
+                self._fail(path, error)
+                continue
+            if text is None:
+                self.binary.append(path)
+            else:
+                yield path, text
+
+    def _holds_documents(self, path: str) -> bool:
+        """Whether a file is read by `count_files`: those that no text can be, and all others of a --field."""
+        if path == "-":
+            return False
+        ends = Path(path).suffix in DOCUMENT_SUFFIXES
+        return ends or (self.field is not None and Path(path).suffix in (".jsonl", ".ndjson"))
+
+    def _is_resumed(self, path: str) -> bool:
+        """Whether a file of text is counted by `count_files`, which keeps what it has counted."""
+        return self.resume is not None and path != "-" and Path(path).is_file()
+
+    def _read(self, path: str, *, is_named: bool) -> bytes | None:
+        with click.open_file(path, "rb") as file:
+            start = b"" if is_named else file.read(BINARY_PROBE_BYTES)
+            return None if b"\0" in start else start + file.read()
+
+    def count_documents(self, tokenizers: list[Tokenizer], threads: int | None) -> Iterator[Counted]:
+        """Count the files that hold documents: parquet, JSON lines, and compressed ones."""
+        paths = [path for path, _ in self.files.values() if self._holds_documents(path)]
+        if not paths:
+            return
+        from tokfast._documents import Reading
+        from tokfast._files import count_files
+
+        for path in paths:
+            # Without a field, JSON lines are the text they are written in.
+            is_lines = Reading().format_of(path) == "jsonl"
+            format_ = "text" if self.field is None and is_lines else None
+            field = self.field or "text"
+            try:
+                found = [
+                    count_files(
+                        path,
+                        tokenizer,
+                        format=format_,
+                        field=field,
+                        threads=threads,
+                        resume=self._journal(tokenizer, f"{format_ or 'documents'}-{field}"),
+                    )
+                    for tokenizer in tokenizers
+                ]
+            except (OSError, ValueError, ImportError) as error:
+                # The line begins with the path already.
+                reason = str(error).removeprefix(repr(path)).lstrip(" ,:")
+                self.failed.append((path, getattr(error, "strerror", None) or reason))
+            else:
+                yield Counted(path, tuple(counts.tokens for counts in found), found[0].bytes)
+
+    def count_resumed(self, tokenizers: list[Tokenizer], threads: int | None, progress: Progress) -> Iterator[Counted]:
+        """Count the files of text that --resume keeps, and take from it those that it has."""
+        paths: list[str] = []
+        for path, is_named in self.files.values():
+            if not self._is_resumed(path) or self._holds_documents(path):
+                continue
+            try:
+                with Path(path).open("rb") as file:
+                    is_text = is_named or b"\0" not in file.read(BINARY_PROBE_BYTES)
+            except OSError as error:
+                self._fail(path, error)
+                continue
+            (paths if is_text else self.binary).append(path)
+        if not paths:
+            return
+        from tokfast._files import count_files
+
+        for start in range(0, len(paths), RESUMED_FILES):
+            some = paths[start : start + RESUMED_FILES]
+            found = [
+                count_files(some, tokenizer, format="text", threads=threads, resume=self._journal(tokenizer, "text"))
+                for tokenizer in tokenizers
+            ]
+            for files in zip(*(counts.files for counts in found), strict=True):
+                yield Counted(files[0].path, tuple(file.tokens for file in files), files[0].bytes)
+            progress.update(f"counted {start + len(some):,} of {len(self.files):,} files")
+
+    def _journal(self, tokenizer: Tokenizer, reading: str) -> Path | None:
+        """Return the folder of what was counted with one tokenizer and one way of reading."""
+        if self.resume is None:
+            return None
+        from urllib.parse import quote
+
+        return Path(self.resume) / f"{tokenizer.fingerprint[:16]}-{quote(reading, safe='')}"
+
+    def complain(self, *, quiet: bool) -> None:
+        """Say which files were not counted."""
+        for path, reason in self.failed:
+            say(f"error: {path}: {reason}")
+        if self.binary and not quiet:
+            say(f"left out {len(self.binary):,} binary file{'s'[: len(self.binary) > 1]}")
+
+    def _fail(self, path: str, error: OSError) -> None:
+        self.failed.append((path, error.strerror or str(error)))
