@@ -16,7 +16,7 @@ export PYO3_PYTHON := $(abspath $(BIN)/python)
 RUST_VERSION := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 RUST_SOURCES := $(shell find rust -type f \( -name '*.rs' -o -name '*.toml' \)) Cargo.toml $(wildcard Cargo.lock)
 
-.PHONY: help tools setup build demo data test check bench clean
+.PHONY: help tools setup build demo data test check docs bench clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -69,6 +69,13 @@ test: build data ## everything: format, lints, types, Rust and Python tests
 	$(BIN)/python -m pytest
 
 check: test ## the same as test
+
+$(VENV)/.docs: pyproject.toml | $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
+	@touch $@
+
+docs: build $(VENV)/.docs ## the documentation site, into site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 $(VENV)/.peers: bench/requirements.txt $(VENV)/.built
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt

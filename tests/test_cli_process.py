@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import peers
+import tokfast
 
 TEXT = "Hello world, 你好! It's 12345 o'clock.\n"
 MAIN = "from tokfast.cli import main; main()"
@@ -174,27 +175,41 @@ def test_starts_without_numpy_and_soon(tree: Path) -> None:
 # ---------------------------------------------------------------------------------------- documents
 
 
-def readme_commands() -> list[str]:
-    readme = (peers.ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```sh\n(.*?)```", readme, flags=re.DOTALL)
+PAGES = ["README.md", *sorted(str(path.relative_to(peers.ROOT)) for path in (peers.ROOT / "docs").rglob("*.md"))]
+
+
+def commands_in(page: str) -> list[str]:
+    """The lines of a document's shell blocks."""
+    blocks = re.findall(r"```sh\n(.*?)```", (peers.ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
     return [line for block in blocks for line in block.splitlines() if "tokfast " in line]
 
 
-def test_readme_commands_run(tree: Path) -> None:
+@pytest.mark.parametrize("page", [page for page in PAGES if commands_in(page)])
+def test_commands_of_the_documents_run(tree: Path, page: str) -> None:
     script = tree / "bin" / "tokfast"
     script.parent.mkdir()
     script.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{MAIN}' \"$@\"\n", encoding="utf-8")
     script.chmod(0o755)
     (tree / "notes.txt").write_text(TEXT, encoding="utf-8")
-    (tree / "corpus").mkdir()
-    (tree / "corpus" / "code.txt").write_text(peers.code(300_000), encoding="utf-8")
+    for folder in ("corpus", "texts", "model"):
+        (tree / folder).mkdir()
+    (tree / "corpus" / "code.txt").write_text(peers.code(800_000), encoding="utf-8")
+    (tree / "texts" / "en.txt").write_text("the same words\n", encoding="utf-8")
+    (tree / "texts" / "de.txt").write_text("dieselben Wörter\n", encoding="utf-8")
+    model = tokfast.load("tokfast-32k")
+    model.save(tree / "model" / "tokenizer.json")
+    (tree / "model" / "config.json").write_text(json.dumps({"vocab_size": model.vocab_size}), encoding="utf-8")
+    (tree / "talk.json").write_text(json.dumps([{"role": "user", "content": "Hi"}]), encoding="utf-8")
     environment = {
         **os.environ,
         "PATH": f"{script.parent}{os.pathsep}{os.environ['PATH']}",
         "TOKFAST_CACHE_DIR": str(peers.real_file("cl100k_base.tiktoken").parent),
     }
-    commands = readme_commands()
-    assert len(commands) >= 4
-    for line in commands:
+    for line in commands_in(page):
         shell = ["/bin/sh", "-e", "-c", line]
         subprocess.run(shell, cwd=tree, env=environment, check=True, timeout=60)
+
+
+def test_the_quickstart_has_commands() -> None:
+    assert len(commands_in("README.md")) >= 4
+    assert len(commands_in(str(Path("docs", "index.md")))) >= 4

@@ -5,19 +5,24 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import json
 import pkgutil
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tokfast
+from tokfast.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(str(tokfast.__file__)).parent
 MODULES = ["tokfast", *sorted(module.name for module in pkgutil.walk_packages([str(PACKAGE)], "tokfast."))]
-DOCUMENTS = sorted(path.name for path in ROOT.glob("*.md"))
+# The walkthrough draws, and has a test of its own.
+PAGES = [path for path in (ROOT / "docs").rglob("*.md") if path.name != "attention-walkthrough.md"]
+DOCUMENTS = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *PAGES])
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -84,3 +89,24 @@ def test_reference_has_the_toy_path() -> None:
 
     assert "to k -> tok" in str(reference.__doc__)
     assert run(doctest.DocTestFinder().find(reference, "tokfast.reference")) >= 10
+
+
+def test_made_pages() -> None:
+    pages: dict[str, Any] = runpy.run_path(str(ROOT / "scripts" / "docs_pages.py"))
+    commands = pages["commands_page"]()
+    for name in COMMANDS:
+        assert f"\n## {name}\n" in commands
+    page = pages["benchmarks_page"](ROOT / "bench" / "record")
+    for path in (ROOT / "bench" / "record").glob("*.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if "case" in record:
+            # Each measured pass of each system is a row.
+            section = page.split(f"\n## {record['case']['name']}\n")[1].split("\n## ")[0]
+            rows = section.count("\n| ") - 2  # the head and the line below it
+            assert rows == sum(len(row["measured"]) for row in record["summary"])
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:\n")[1]
+    for path in (ROOT / "docs").rglob("*.md"):
+        assert f": {path.relative_to(ROOT / 'docs').as_posix()}\n" in navigation

@@ -123,9 +123,10 @@ class KVCache:
         ----------
         layer : int
             Index of the layer.
-        k, v : array_like, shapes ([batch,] n_kv_heads, n_new, head_dim) and ([batch,] n_kv_heads, n_new,
-        v_head_dim)
-            Keys, already rotated if the model rotates them, and values.
+        k : array_like, shape ([batch,] n_kv_heads, n_new, head_dim)
+            Keys, already rotated if the model rotates them.
+        v : array_like, shape ([batch,] n_kv_heads, n_new, v_head_dim)
+            Values.
 
         Returns
         -------

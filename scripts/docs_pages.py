@@ -1,0 +1,129 @@
+"""Pages of the documentation that are made when it is built: the commands' help, and the benchmark records.
+
+A hook of mkdocs (see mkdocs.yml). Nothing here is written by hand, so that nothing here can be out of date: help comes
+from the commands themselves, figures from the files in bench/record/.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RECORDS = Path(__file__).parents[1] / "bench" / "record"
+INTRODUCTION = """\
+Made from the files in `bench/record/`, which keep every run with its machine, versions, command and input;
+`bench/README.md` is the protocol. A time is shown only where ids or merges were equal. Compare systems within a table,
+never across two. *times tokfast* is the system's time divided by tokfast's in the same rounds: above 1, tokfast took
+less time, below 1 more."""
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the pages; mkdocs calls this."""
+    from mkdocs.structure.files import File
+
+    for name, content in (("commands.md", commands_page()), ("benchmarks.md", benchmarks_page(RECORDS))):
+        files.append(File.generated(config, name, content=content))
+    return files
+
+
+def commands_page() -> str:
+    """Return the help of every command."""
+    import click
+
+    from tokfast.cli import COMMANDS, cli
+
+    parts = ["# Commands", "As `tokfast COMMAND --help` prints them."]
+    context = click.Context(cli, info_name="tokfast", terminal_width=100, max_content_width=100)
+    parts.append(f"```text\n{cli.get_help(context)}\n```")
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        inner = click.Context(command, parent=context, info_name=name, terminal_width=100, max_content_width=100)
+        parts.append(f"## {name}\n\n```text\n{command.get_help(inner)}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def benchmarks_page(folder: Path) -> str:
+    """Return the records as tables: those of bench/run.py by case, attention's, training's."""
+    parts = [
+        "# Benchmarks",
+        INTRODUCTION,
+    ]
+    for path in sorted(folder.glob("*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if "case" in record:
+            parts += _case(record, path.name)
+    for name, section in (("attention-peers.json", _attention), ("train-rows.json", _training)):
+        if (folder / name).is_file():
+            parts += section(json.loads((folder / name).read_text(encoding="utf-8")), name)
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _case(record: dict[str, Any], file: str) -> Iterator[str]:
+    case = record["case"]
+    yield f"## {case['name']}"
+    threads = f"{case['threads']} thread" + "s" * (case["threads"] != 1)
+    machine = record["machine"]
+    yield (
+        f"{record['date']}, {machine.get('processor', '')}, {machine.get('cores', '?')} cores, {threads}. "
+        f"Shows: {case['shows']}. Does not show: {case['does_not_show']}. `{record['command']}`, `{file}`."
+    )
+    rows = []
+    for row in record["summary"]:
+        version = record["versions"].get(row["contender"], "")
+        for name, measured in row["measured"].items():
+            wall = measured["wall_s"]
+            quotient = wall.get("quotient_to_tokfast")
+            rows.append(
+                [
+                    f"{row['contender']} {version}".strip(),
+                    row["group"],
+                    name,
+                    f"{wall['median']:.3g}",
+                    _rate(measured, wall["median"]),
+                    f"{row['peak_memory_bytes'] / 1e6:,.0f}",
+                    "-" if quotient is None else f"{quotient:.2f}",
+                    str(row["rounds"]),
+                ]
+            )
+    yield _table(["system", "answer", "pass", "wall s", "rate", "peak MB", "times tokfast", "rounds"], rows)
+    if record.get("no_time"):
+        yield "No time, because the answer differs or the system failed:"
+        yield "\n".join(f"- {name}: {reason}" for name, reason in record["no_time"].items())
+
+
+def _rate(measured: dict[str, Any], seconds: float) -> str:
+    if "calls" in measured:
+        return f"{seconds / measured['calls'] * 1e9:,.0f} ns a call"
+    return f"{measured['bytes'] / seconds / 1e6:,.1f} MB/s"
+
+
+def _attention(record: dict[str, Any], file: str) -> Iterator[str]:
+    yield "## attention"
+    yield f"8 heads of 64 features, float32, milliseconds. `{record['command']}`, `{file}`."
+    rows = [
+        [str(row["n"]), row["mode"], system, f"{time:.1f}", f"{time / row['ms']['ours']:.2f}"]
+        for row in record["rows"]
+        for system, time in row["ms"].items()
+    ]
+    yield _table(["length", "mode", "system", "ms", "times tokfast"], rows)
+
+
+def _training(record: dict[str, Any], file: str) -> Iterator[str]:
+    yield "## training by option"
+    yield f"Medians of {record['rounds']} rounds. `{record['command']}`, `{file}`."
+    rows = [
+        [name, row["text"], f"{row['vocab_size']:,}", f"{row['seconds']:.2f}", f"{row['peak MB']:,.0f}"]
+        for name, row in record["rows"].items()
+        if {"text", "vocab_size", "seconds", "peak MB"} <= row.keys()
+    ]
+    yield _table(["row", "text", "vocabulary", "wall s", "peak MB"], rows)
