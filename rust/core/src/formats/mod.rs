@@ -10,6 +10,7 @@ mod sentencepiece;
 mod tekken;
 mod tiktoken;
 mod tokenizer_json;
+mod verify;
 mod vocab_json;
 
 use std::path::Path;
@@ -216,8 +217,8 @@ pub fn write(tokenizer: &Tokenizer, format: Format) -> Result<Vec<u8>> {
     }
 }
 
-/// Writes a tokenizer to a file, atomically, or to a directory as transformers keeps it. `verify`: reads the bytes back first, and refuses where the format cannot
-/// hold this tokenizer.
+/// Writes a tokenizer to a file, atomically, or to a directory as transformers keeps it. `verify`: reads the bytes back first, and
+/// refuses where their tokens, parts or ids of a sample text are not those of this tokenizer.
 pub fn write_file(tokenizer: &Tokenizer, path: &Path, format: Option<Format>, verify: bool) -> Result<()> {
     if format.is_none() && path.is_dir() && path.extension().is_none() {
         write_file(tokenizer, &path.join("tokenizer.json"), None, verify)?;
@@ -253,7 +254,7 @@ pub fn write_file(tokenizer: &Tokenizer, path: &Path, format: Option<Format>, ve
             Some(merges) => vocab_json::read(&bytes, merges, &options).map_err(|error| located(error, &origin))?,
             None => read(&bytes, Some(format), &origin, &options)?,
         };
-        same_ids(tokenizer, &back).map_err(|reason| Error::TokenizerFile {
+        verify::same(tokenizer, &back).map_err(|reason| Error::TokenizerFile {
             origin,
             reason: format!("this format cannot hold this tokenizer: {reason}; save it as tokenizer.json, or pass verify=False to write it all the same"),
         })?;
@@ -262,39 +263,4 @@ pub fn write_file(tokenizer: &Tokenizer, path: &Path, format: Option<Format>, ve
         write_atomically(&vocab_json::merges_beside(path), &merges)?;
     }
     write_atomically(path, &bytes)
-}
-
-/// Whether both give the same ids: the same tokens, and merges that act alike.
-fn same_ids(a: &Tokenizer, b: &Tokenizer) -> Result<(), String> {
-    if a.pretokenizer().pattern() != b.pretokenizer().pattern() {
-        return Err("the pattern is lost".into());
-    }
-    if a.normalizer() != b.normalizer() || a.preparation() != b.preparation() {
-        return Err("the normalizer is lost".into());
-    }
-    if a.model().alphabet() != b.model().alphabet() || a.decoder() != b.decoder() {
-        return Err("what pieces consist of, or how they are decoded, comes back changed".into());
-    }
-    for id in 0..a.vocab_size().max(b.vocab_size()) as u32 {
-        if a.token_bytes(id) != b.token_bytes(id) {
-            return Err(format!("id {id} comes back with other bytes"));
-        }
-    }
-    if a.specials().tokens() != b.specials().tokens() {
-        return Err("the special tokens come back changed".into());
-    }
-    if a.template() != b.template() {
-        return Err("the ids that add_special_tokens adds are lost".into());
-    }
-    let pairs = |tokenizer: &Tokenizer| {
-        tokenizer.model().merges().iter().map(|merge| (merge.left, merge.right)).collect::<Vec<_>>()
-    };
-    let looks_up = |tokenizer: &Tokenizer| tokenizer.model().ignores_merges() && tokenizer.model().has_unreachable();
-    if looks_up(a) != looks_up(b) {
-        return Err("tokens that no merge makes are found otherwise".into());
-    }
-    if pairs(a) != pairs(b) {
-        return Err("the merges come back in another order".into());
-    }
-    Ok(())
 }
