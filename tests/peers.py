@@ -95,11 +95,11 @@ def tiktoken_encoding(name: str) -> tiktoken.Encoding:
     lines = real_file(RANKS[name]).read_bytes().splitlines()
     ranks = {base64.b64decode(token): int(rank) for token, rank in map(bytes.split, lines)}
     return tiktoken.Encoding(
-        name, pat_str=_published_pattern(name), mergeable_ranks=ranks, special_tokens=SPECIAL_TOKENS[name]
+        name, pat_str=published_pattern(name), mergeable_ranks=ranks, special_tokens=SPECIAL_TOKENS[name]
     )
 
 
-def _published_pattern(name: str) -> str:
+def published_pattern(name: str) -> str:
     """Pattern in tiktoken's own spelling, which has possessive repeats and another order of white space."""
     from tiktoken_ext import openai_public
 

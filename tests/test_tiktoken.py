@@ -62,6 +62,18 @@ def tiny() -> tuple[ours.Encoding, published.Encoding]:
     )
 
 
+@pytest.mark.parametrize("name", ["gpt2", "cl100k", "o200k"])
+def test_the_published_patterns_cut_alike(name: str) -> None:
+    # Possessive repeats, and the end of a text; the tokens go across words, so that each cut shows.
+    tok = tokfast.train(iter([peers.code(60_000)]), 700, pattern=None, max_token_length=8, tie_break="bytes")
+    ranks = {token: rank for rank, token in enumerate(tok.vocab)}
+    pattern = peers.published_pattern(name)
+    mine = ours.Encoding("tiny", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+    theirs = published.Encoding("tiny", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+    for text in [*HARD_STRINGS, "12345678 x\n  ", "a\n \n\t", "\r\n   "]:
+        assert mine.encode_ordinary(text) == theirs.encode_ordinary(text), ascii(text)
+
+
 def outcome(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """What a call gives, or the kind of its error."""
     try:

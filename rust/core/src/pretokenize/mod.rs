@@ -12,6 +12,7 @@
 mod chain;
 mod class;
 mod kernel;
+mod meaning;
 mod regex;
 mod scan;
 mod scheme;

@@ -6,6 +6,10 @@
 //!
 //! Source: the regular expressions published with tiktoken (`openai_public.py`) and the models' tokenizer.json files.
 
+use std::sync::LazyLock;
+
+use super::meaning;
+
 /// What a word is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Words {
@@ -54,8 +58,6 @@ pub(crate) struct Scheme {
     pub(crate) family: Family,
     /// The regular expression, in the spelling that tokenizers, tiktoken and fancy-regex all read alike.
     pub(crate) pattern: &'static str,
-    /// Other spellings of the same.
-    pub(crate) spellings: &'static [&'static str],
     pub(crate) words: Words,
     pub(crate) prefix: Prefix,
     pub(crate) contractions: Contractions,
@@ -96,9 +98,6 @@ const CL100K: Scheme = Scheme {
         r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|",
         white_space!()
     ),
-    spellings: &[
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+",
-    ],
     words: Words::Letters,
     prefix: Prefix::Any,
     contractions: Contractions::AnyCase,
@@ -126,7 +125,6 @@ const O200K: Scheme = Scheme {
         r"?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|",
         white_space!()
     ),
-    spellings: &[],
     words: Words::Cased,
     contractions: Contractions::Suffix,
     tail: b"\r\n/",
@@ -137,10 +135,6 @@ const GPT2: Scheme = Scheme {
     name: "gpt2",
     family: Family::Gpt2,
     pattern: r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-    spellings: &[
-        r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-        r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s",
-    ],
     words: Words::Letters,
     prefix: Prefix::Space,
     contractions: Contractions::Exact,
@@ -157,7 +151,6 @@ const QWEN2: Scheme = Scheme {
         r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|",
         white_space!()
     ),
-    spellings: &[],
     digits: 1,
     ..CL100K
 };
@@ -170,7 +163,6 @@ const QWEN35: Scheme = Scheme {
         r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|",
         white_space!()
     ),
-    spellings: &[],
     words: Words::LettersAndMarks,
     digits: 1,
     ..CL100K
@@ -214,7 +206,12 @@ pub(crate) fn find(name_or_pattern: &str) -> Option<&'static Scheme> {
     SCHEMES.iter().find(|scheme| scheme.name == name_or_pattern).or_else(|| find_expression(name_or_pattern))
 }
 
-/// The scheme whose regular expression this is.
+/// The scheme whose regular expression this is, in any spelling: see [`meaning`].
 pub(crate) fn find_expression(pattern: &str) -> Option<&'static Scheme> {
-    SCHEMES.iter().find(|scheme| scheme.pattern == pattern || scheme.spellings.contains(&pattern))
+    static FORMS: LazyLock<Vec<Option<meaning::Term>>> =
+        LazyLock::new(|| SCHEMES.iter().map(|scheme| meaning::of(scheme.pattern)).collect());
+    SCHEMES.iter().find(|scheme| scheme.pattern == pattern).or_else(|| {
+        let form = meaning::of(pattern)?;
+        SCHEMES.iter().zip(FORMS.iter()).find(|(_, known)| known.as_ref() == Some(&form)).map(|(scheme, _)| scheme)
+    })
 }
