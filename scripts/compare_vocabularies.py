@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Compare tokfast with each model's own library: ids and decoded text, document by document.
 
-usage: compare_vocabularies.py VOCABULARIES CORPORA [--only NAME]... [--bytes N] [--random N] [--record FILE]
+usage: compare_vocabularies.py VOCABULARIES CORPORA [--only NAME]... [--bytes N] [--random N]
+                                [--seed N] [--record FILE]
 
 VOCABULARIES holds the models' files under their published names, CORPORA folders of text. Of each text the
-first N bytes are compared (whole paragraphs as documents), then every code point, then random strings.
+first N bytes are compared (whole paragraphs as documents), then every code point, then random strings; with
+--bytes 0 the random strings alone, of another seed each time if that is wanted.
 The libraries are tiktoken, tokenizers, sentencepiece and mistral-common; llama.cpp is compared by its own
 test vectors (`*.gguf.inp`, `*.gguf.out`).
 
@@ -148,9 +150,13 @@ def code_points() -> list[str]:
     return ["".join(shown[start : start + 32]) for start in range(0, len(shown), 32)]
 
 
-def random_strings(count: int) -> list[str]:
-    """Make strings of fragments that pretokenizers tell apart, and of characters at random; the same each time."""
-    generator = random.Random(4)  # noqa: S311 (no secret)
+def random_strings(count: int, seed: int) -> list[str]:
+    """Make strings of four kinds in turn, the same for a seed each time.
+
+    Fragments that pretokenizers tell apart; characters of any script; Latin-1, as bytes read as text look; and what
+    patterns count and look ahead at: white space, apostrophes, digits.
+    """
+    generator = random.Random(seed)  # noqa: S311 (no secret)
     fragments = [
         *("a", "b", "the", "The", "THE", "don't", "I'LL", "'s", "\u017f", "1", "23", "4567", " ", "  ", "\n", "\r\n"),
         *(
@@ -186,14 +192,64 @@ def random_strings(count: int) -> list[str]:
         ),
         *("\U0001f600", "\U0001f468\u200d\U0001f469", "\u2581", "<0x0A>", "\ufb01", "\u00bd", "\x00", "\ufeff"),
     ]
-    strings = []
-    for _ in range(count):
+    latin1 = [chr(code) for code in range(256)]
+    counted = [
+        *(
+            " ",
+            " ",
+            " ",
+            "  ",
+            "   ",
+            "\n",
+            "\n",
+            "\r",
+            "\r\n",
+            "\t",
+            "\v",
+            "\f",
+            "\x1c",
+            "\x85",
+            "\u00a0",
+            "\u2003",
+            "\u2028",
+        ),
+        *("'", "'", "''", "\u2019", "'s", "'S", "'t", "'re", "'VE", "'m", "'ll", "'Ll", "'d", "'\u017f", "s", "x", "A"),
+        *(
+            "0",
+            "1",
+            "12",
+            "345",
+            "6789",
+            "\u00b2",
+            "\u0663",
+            "\u0967",
+            "\u2167",
+            "\u4e09",
+            "\U0001d7d8",
+            ".",
+            ",",
+            "/",
+            "_",
+        ),
+    ]
+    # Where scripts, symbols and emoji are; most code points elsewhere are alike to a tokenizer.
+    ranges = [(0x20, 0x250), (0x370, 0x600), (0x600, 0xE80), (0x1E00, 0x2C00), (0x3000, 0xA000), (0xAC00, 0xD800)]
+    ranges += [(0x300, 0x370), (0xF900, 0x10000), (0x1F300, 0x1FB00), (0x10000, 0x110000), (0, 0xD800)]
+
+    def character() -> str:
+        return chr(generator.randrange(*generator.choice(ranges)))
+
+    def of_fragments() -> str:
         parts = generator.choices(fragments, k=generator.randrange(1, 12))
-        if generator.random() < 0.3:
-            character = generator.randrange(0x110000)
-            parts.append(chr(character) if not 0xD800 <= character < 0xE000 else "\ufffd")
-        strings.append("".join(parts))
-    return strings
+        return "".join([*parts, character()] if generator.random() < 0.3 else parts)
+
+    kinds: list[Callable[[], str]] = [
+        of_fragments,
+        lambda: "".join(character() for _ in range(generator.randrange(1, 16))),
+        lambda: "".join(generator.choices(latin1, k=generator.randrange(1, 24))),
+        lambda: "".join(generator.choices(counted, k=generator.randrange(1, 20))),
+    ]
+    return [kinds[index % len(kinds)]() for index in range(count)]
 
 
 def compare(pair: Pair, texts: list[str]) -> tuple[int, int, list[str]]:
@@ -240,10 +296,12 @@ def main() -> int:
     parser.add_argument("--only", action="append", default=[], metavar="NAME")
     parser.add_argument("--bytes", type=int, default=200_000, metavar="N")
     parser.add_argument("--random", type=int, default=1_000_000, metavar="N")
+    parser.add_argument("--seed", type=int, default=4, metavar="N")
     parser.add_argument("--record", type=Path, metavar="FILE")
     options = parser.parse_args()
-    texts = list(documents(options.corpora, options.bytes))
-    texts += [("every code point", code_points()), ("random strings", random_strings(options.random))]
+    texts = [("random strings", random_strings(options.random, options.seed))]
+    if options.bytes:
+        texts += [*documents(options.corpora, options.bytes), ("every code point", code_points())]
     rows: list[dict[str, object]] = []
     for name, make, path in pairs(options.vocabularies, options.only):
         row: dict[str, object] = {"file": name}
