@@ -102,6 +102,12 @@ def test_vocab_sizes(texts: Path) -> None:
     assert [int(row["n_tokens"]) for row in rows] == [row.n_tokens for row in expected.sizes]
 
 
+def test_vocab_sizes_of_an_empty_held_out_text(texts: Path) -> None:
+    (texts / "empty.txt").touch()
+    with pytest.raises(ValueError, match="held-out text of 'xx' is empty"):
+        invoke("vocab-sizes", "corpus.txt", "--sizes", "300", "--held-out", "xx=empty.txt")
+
+
 def test_vocab_sizes_usage(texts: Path) -> None:
     for sizes, message in (("100", "256 single bytes"), ("ten", "is no whole number")):
         result = invoke("vocab-sizes", texts / "corpus.txt", "--sizes", sizes)

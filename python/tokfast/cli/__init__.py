@@ -12,8 +12,10 @@ is used.
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -71,6 +73,28 @@ class Commands(click.Group):
         command = getattr(import_module(f"tokfast.cli.{name}"), name)
         return command if isinstance(command, click.Command) else None
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the arguments; ``--help`` prints here."""
+        with _until_the_reader_has_enough():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        with _until_the_reader_has_enough():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _until_the_reader_has_enough() -> Iterator[None]:
+    """End with 0 when the reader of a pipe has closed it, which is no failure; click would end with 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        _discard_standard_output()
+        raise click.exceptions.Exit(0) from None
+
 
 @click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(tokfast.__version__, prog_name="tokfast")
@@ -91,10 +115,6 @@ def _run() -> int:
         return 2
     except click.Abort:  # Ctrl-C
         return 130
-    except BrokenPipeError:
-        # The reader has seen enough, which is no failure.
-        _discard_standard_output()
-        return 0
     except (tokfast.TokfastError, click.ClickException, OSError, MemoryError, ImportError, ValueError) as error:
         _discard_standard_output()
         say(f"error: {_in_one_line(error)}")

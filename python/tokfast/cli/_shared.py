@@ -1,5 +1,6 @@
 """What the commands share: options, reading and writing, and the lines on standard error."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -112,8 +113,15 @@ def read_input(path: str | None) -> bytes:
         check_piped()
     if path is None or path == "-":
         return sys.stdin.buffer.read()
-    with click.open_file(path, "rb") as file:
-        return bytes(file.read())
+    return read_file(path)
+
+
+def read_file(path: str | Path) -> bytes:
+    """Read a file; an error names it, which one of reading, unlike one of opening, does not."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
 def write_file(path: str, text: str) -> None:
@@ -150,8 +158,9 @@ def readable_token(token: bytes, width: int) -> str:
 
 
 def say(message: str) -> None:
-    """Print one line to standard error."""
-    click.echo(f"tokfast: {message}", err=True)
+    """Print one line to standard error; what is quoted in it moves no cursor and changes no colour."""
+    line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in message)
+    click.echo(f"tokfast: {line}", err=True)
 
 
 class Progress:

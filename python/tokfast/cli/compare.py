@@ -14,6 +14,7 @@ from tokfast.cli._shared import (
     json_option,
     load_tokenizer,
     plot_option,
+    read_file,
     readable_token,
     short_names,
     threads_option,
@@ -122,7 +123,7 @@ def _read(data: list[str]) -> dict[str, bytes]:
             if not found:
                 raise click.UsageError(f"--data {given!r}: the folder holds no .txt file")
         for key, path in found:
-            texts[key] = path.read_bytes()
+            texts[key] = read_file(path)
     if not texts:
         raise click.UsageError("no text is named; write --data en=FILE, or --data DIR with files LANG.txt")
     return texts

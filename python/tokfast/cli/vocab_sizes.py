@@ -15,6 +15,7 @@ from tokfast.cli._shared import (
     number,
     plot_option,
     quiet_option,
+    read_file,
     threads_option,
     write_json,
 )
@@ -128,7 +129,7 @@ def _read(given: str) -> tuple[str, bytes]:
     language, is_pair, name = given.partition("=")
     if not is_pair:
         raise click.UsageError(f"--held-out {given!r} is not LANG=FILE")
-    return language, Path(name).read_bytes()
+    return language, read_file(name)
 
 
 def _print(rows: list[dict[str, Cell]], document_bytes: int) -> None:
