@@ -170,9 +170,9 @@ def vocab_sizes(
     wanted = sorted(set(sizes))
     if not wanted or wanted[0] < 256:
         raise ValueError(f"sizes are {list(sizes)}; give at least one, each 256 or more")
-    for name, text in (held_out or {}).items():
-        if not text:
-            raise ValueError(f"the held-out text of {name!r} is empty; give each language some text")
+    empty = [name for name, given in (held_out or {}).items() if not given]
+    if empty:
+        raise ValueError(f"the held-out text of {empty[0]!r} is empty; give each language some text")
     paths = list_files([source] if isinstance(source, (str, os.PathLike)) else list(source))
     kept: list[bytes] = []
     if held_out is None:
