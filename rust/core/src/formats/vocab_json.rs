@@ -3,7 +3,11 @@
 //! Neither holds a pattern or says which tokens are special. The pattern is GPT-2's unless another is given; a token of
 //! more than one byte that no merge makes is one that text never comes to, and so a special one.
 //!
-//! Source: GPT-2's `encoder.json` and `vocab.bpe`; Hugging Face tokenizers 0.23.3, `models/bpe/model.rs`.
+//! CLIP keeps its tokenizer in the same pair of files. Its vocabulary tells: each byte is there a second time, as the end
+//! of a word (`!</w>`). Normalizer, pattern and template are then those that transformers gives such files.
+//!
+//! Source: GPT-2's `encoder.json` and `vocab.bpe`; Hugging Face tokenizers 0.23.3, `models/bpe/model.rs`; transformers
+//! 5.23, `models/clip/tokenization_clip.py`.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -14,9 +18,16 @@ use super::bpe::{self, Bpe};
 use super::{Fault, ReadOptions};
 use crate::error::{Error, Result};
 use crate::model::Alphabet;
-use crate::pretokenize::{Pretokenizer, alphabet};
+use crate::normalize::{Normalizer, Pattern, Step};
+use crate::pretokenize::{Behavior, Pretokenizer, Split, alphabet};
 use crate::special::SpecialToken;
 use crate::tokenizer::Tokenizer;
+
+/// How CLIP writes the end of a word.
+const END_OF_WORD: &str = "</w>";
+/// CLIP's pattern; what it does not match is left out.
+const CLIP_PATTERN: &str =
+    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
 
 /// Where the merges of a vocabulary lie: the file beside it.
 pub(super) fn merges_beside(path: &Path) -> PathBuf {
@@ -52,16 +63,48 @@ pub(super) fn read(vocab: &[u8], merges: &[u8], options: &ReadOptions) -> Result
         .enumerate()
         .filter(|(number, line)| !(*number == 0 && line.starts_with("#version") || line.is_empty()));
     let merges: Vec<Cow<'_, str>> = lines.map(|(_, line)| Cow::Borrowed(line)).collect();
+    let marks_words = {
+        let known: HashSet<&str> = tokens.iter().map(|(token, _)| &**token).collect();
+        alphabet().iter().all(|character| known.contains(format!("{character}{END_OF_WORD}").as_str()))
+    };
     let specials: Vec<SpecialToken> = if let Some(given) = &options.special_tokens {
         given.iter().map(|(text, id)| SpecialToken::new(text.as_str(), *id, true)).collect()
     } else {
         let made: HashSet<String> = merges.iter().map(|merge| merge.replace(' ', "")).collect();
-        let never_made = tokens.iter().filter(|(token, _)| token.chars().nth(1).is_some() && !made.contains(&**token));
+        let is_single = |token: &str| {
+            let token = if marks_words { token.strip_suffix(END_OF_WORD).unwrap_or(token) } else { token };
+            token.chars().nth(1).is_none()
+        };
+        let never_made = tokens.iter().filter(|(token, _)| !is_single(token) && !made.contains(&**token));
         never_made.map(|(token, id)| SpecialToken::new(token.as_ref(), *id, true)).collect()
     };
-    let model = bpe::read(&Bpe::new(tokens, merges), &specials, true)?;
+    let bpe = Bpe::new(tokens, merges);
+    if marks_words {
+        return clip(&bpe.with_suffix(END_OF_WORD), specials, options);
+    }
+    let model = bpe::read(&bpe, &specials, true)?;
     let pattern = options.pattern.as_deref().unwrap_or("gpt2");
     Ok(Tokenizer::new(Pretokenizer::new(Some(pattern))?, model, specials, (Vec::new(), Vec::new()))?)
+}
+
+/// CLIP's tokenizer, with what the files do not say.
+fn clip(bpe: &Bpe<'_>, specials: Vec<SpecialToken>, options: &ReadOptions) -> Result<Tokenizer, Fault> {
+    let model = bpe::read(bpe, &specials, true)?;
+    let id = |content: &str| -> Vec<u32> {
+        specials.iter().filter(|token| token.content == content).map(|token| token.id).collect()
+    };
+    let template = (id("<|startoftext|>"), id("<|endoftext|>"));
+    let pretokenizer = match options.pattern.as_deref() {
+        Some(pattern) => Pretokenizer::new(Some(pattern))?,
+        None => Pretokenizer::from_splits(&[
+            Split::Split { pattern: Pattern::Regex(CLIP_PATTERN.into()), behavior: Behavior::Removed, invert: true },
+            Split::ByteLevel { use_regex: true },
+        ])?,
+    };
+    let one_space = Step::Replace { pattern: Pattern::Regex(r"\s+".into()), content: " ".into() };
+    let normalizer = Normalizer::new(vec![Step::Nfc, one_space, Step::Lowercase])?;
+    let tokenizer = Tokenizer::new(pretokenizer, model, specials, template)?;
+    Ok(tokenizer.with_normalizer(normalizer, Normalizer::default())?)
 }
 
 /// Both files: the vocabulary and the merges.
