@@ -210,7 +210,7 @@ class _Text:
         characters = raw.decode(errors="surrogateescape")
         words = None
         if not is_unspaced(characters):
-            words = Counter(piece for piece in split(raw, WORDS) if is_word(piece))
+            words = count_words_of(raw)
         return cls(raw, len(characters), words or None)
 
     @property
@@ -218,6 +218,12 @@ class _Text:
         """The text cut at the line that crosses its middle."""
         middle = self.text.rfind(b"\n", 0, len(self.text) // 2) + 1 or len(self.text) // 2
         return self.text[:middle], self.text[middle:]
+
+
+def count_words_of(text: bytes) -> Counter[bytes]:
+    """Count the words of a text. What is one is asked of each distinct piece, of which there are few."""
+    pieces = Counter(split(text, WORDS))
+    return Counter({piece: n for piece, n in pieces.items() if is_word(piece)})
 
 
 def is_word(piece: bytes) -> bool:

@@ -23,10 +23,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokfast._tokfast import Tokenizer, list_files, split
+from tokfast._tokfast import Tokenizer, list_files
 from tokfast._train import train
 from tokfast.analysis._table import Table
-from tokfast.analysis.comparison import WORDS, is_unspaced, is_word
+from tokfast.analysis.comparison import count_words_of, is_unspaced
 from tokfast.attention.cost import ModelShape, attention_cost
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ class _HeldOut:
             raise ValueError(f"the held-out text {name!r} is empty")
         n_words = None
         if not is_unspaced(text[:400_000].decode(errors="replace")):
-            n_words = sum(map(is_word, split(text, WORDS))) or None
+            n_words = sum(count_words_of(text).values()) or None
         return cls(name, list(_blocks(text)), len(text), n_words)
 
 
