@@ -17,7 +17,8 @@ from hypothesis import given, settings
 import peers
 import tokfast
 from hard_strings import HARD_STRINGS
-from tokfast.huggingface import Tokenizer
+from tokfast.huggingface import AddedToken, Tokenizer
+from tokfast.huggingface.decoders import DecodeStream
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -379,3 +380,83 @@ def test_what_cannot_be_done(plain: Pair) -> None:
 def test_a_damaged_file(source: dict[str, Any], part: dict[str, Any]) -> None:
     with pytest.raises(tokfast.TokenizerFileError, match=r"post.processor|truncation"):
         Tokenizer.from_str(json.dumps(source | part))
+
+
+# ------------------------------------------------------------------------------------------ added tokens
+
+
+ADDED: list[list[tuple[str, list[Any]]]] = [
+    [("add_tokens", ["<tool>", "return", "", "<tool>"])],
+    [("add_special_tokens", ["<s>", "<pad>", "</s>"]), ("add_tokens", ["<pad>", "<pad>x"])],
+    [
+        ("add_tokens", [{"content": "<l>", "lstrip": True}, {"content": "<r>", "rstrip": True}]),
+        (
+            "add_special_tokens",
+            [{"content": "word", "single_word": True}, {"content": "caf\u00e9", "normalized": True}],
+        ),
+    ],
+    [("add_tokens", ["<a>"]), ("add_special_tokens", ["<a>"]), ("add_tokens", ["self", "\u4e2d"])],
+]
+
+
+@pytest.mark.parametrize("calls", ADDED, ids=range(len(ADDED)))
+@pytest.mark.parametrize("normalizer", [None, {"type": "Lowercase"}], ids=["as it is", "lower case"])
+def test_added_tokens_are_found_alike(
+    source: dict[str, Any], calls: list[tuple[str, list[Any]]], normalizer: dict[str, Any] | None
+) -> None:
+    text = json.dumps(source | {"normalizer": normalizer})
+    ours, theirs = Tokenizer.from_str(text), tokenizers.Tokenizer.from_str(text)
+    ours.enable_truncation(50)
+    theirs.enable_truncation(50)
+    for name, tokens in calls:
+        mine = [AddedToken(**token) if isinstance(token, dict) else token for token in tokens]
+        others = [tokenizers.AddedToken(**token) if isinstance(token, dict) else token for token in tokens]
+        assert getattr(ours, name)(mine) == getattr(theirs, name)(others)
+    assert ours.get_vocab() == theirs.get_vocab()
+    assert ours.get_vocab_size() == theirs.get_vocab_size()
+    mine_by_id, theirs_by_id = ours.get_added_tokens_decoder(), theirs.get_added_tokens_decoder()
+    assert list(mine_by_id) == list(theirs_by_id)
+    for number, token in mine_by_id.items():
+        for field in ("content", "single_word", "lstrip", "rstrip", "normalized", "special"):
+            assert getattr(token, field) == getattr(theirs_by_id[number], field), (token, field)
+    for sample in ["a <tool>return <l>  <r>  word words <pad>x caf\u00e9 CAF\u00c9 <a>self.\u4e2d", *HARD_STRINGS[:60]]:
+        same(ours.encode(sample), theirs.encode(sample))
+        ids = theirs.encode(sample).ids
+        assert ours.decode(ids) == theirs.decode(ids)
+    again = Tokenizer.from_str(ours.to_str())
+    assert again.get_added_tokens_decoder() == mine_by_id
+
+
+def test_tokens_of_the_other_library_are_taken(source: dict[str, Any]) -> None:
+    ours = Tokenizer.from_str(json.dumps(source))
+    token: Any = tokenizers.AddedToken("<x>", rstrip=True)
+    assert ours.add_special_tokens([token, "<x>"]) == 2, "the second takes nothing along"
+    assert ours.add_special_tokens(["<x>"]) == 0
+    assert ours.get_added_tokens_decoder()[900] == AddedToken("<x>", normalized=False, special=True)
+
+
+def test_what_is_no_token_is_refused_and_changes_nothing(source: dict[str, Any]) -> None:
+    ours = Tokenizer.from_str(json.dumps(source))
+    for wrong in ("abc", [1], [None]):
+        with pytest.raises(TypeError, match="token"):
+            ours.add_tokens(wrong)  # type: ignore[arg-type]
+    with pytest.raises(tokfast.TokfastError):
+        ours.add_tokens(["<new>", "\u0120return"])  # the file's spelling of a token that is no text
+    assert ours.token_to_id("<new>") is None
+
+
+# ------------------------------------------------------------------------------------------ streams
+
+
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize("before", [0, 3])
+def test_streams_give_the_same_parts(source: dict[str, Any], skip: bool, before: int) -> None:
+    text = json.dumps(source)
+    ours, theirs = Tokenizer.from_str(text), tokenizers.Tokenizer.from_str(text)
+    for sample in ["<s>na\u00efve \u4e2d\u6587 \U0001f99c</s> end", *HARD_STRINGS[:120]]:
+        ids = theirs.encode(sample).ids
+        mine = DecodeStream(ids[:before], skip_special_tokens=skip)
+        other = tokenizers.decoders.DecodeStream(ids=ids[:before], skip_special_tokens=skip)
+        for number in ids[before:]:
+            assert mine.step(ours, number) == other.step(theirs, number), ascii(sample)
+        assert mine.step(ours, ids[:2]) == other.step(theirs, ids[:2])

@@ -1,12 +1,14 @@
 """The `tokenizers` interface over tokfast: ``from tokfast.huggingface import Tokenizer``.
 
-The calls of Hugging Face tokenizers 0.23 that encode, decode, batch, pad and truncate with a tokenizer.json, with their
-names, arguments and results. What differs, on purpose:
+The calls of Hugging Face tokenizers 0.23 that encode, decode, batch, pad and truncate with a tokenizer.json, and add
+tokens to it, with their names, arguments and results; `tokfast.huggingface.decoders.DecodeStream` decodes ids as they
+arrive. What differs, on purpose:
 
 - Nothing is downloaded: `Tokenizer.from_pretrained` reads the Hub's local cache (``tokfast fetch org/name`` fills it).
-- A `Tokenizer` is safe to share between threads: settings are replaced as a whole, never changed.
+- A `Tokenizer` is safe to share between threads: settings and added tokens are replaced as a whole, never changed.
 - A ``max_length`` below what the template adds leaves only the template; the other library then cuts nothing.
 - An added token such as "ú" comes back as it is; the other library's byte-level decoder takes it for a byte.
+- An added token that is found in normalized text is spelled in `Encoding.tokens` as it was added, not as normalized.
 - It does not train, and its parts cannot be replaced: `tokfast.train` and the file are for that.
 
 Naive: bind the other library. Idea: ids, places and pieces are the core's (`Tokenizer.encode_with_offsets`); only what
@@ -22,10 +24,11 @@ from typing import Any
 from tokfast import _tokfast
 from tokfast._errors import TokenizerFileError
 from tokfast._hub import tokenizer_json
+from tokfast.huggingface._added import AddedToken, entries_with
 from tokfast.huggingface._encoding import Encoding
 from tokfast.huggingface._template import PostProcessor
 
-__all__ = ["Encoding", "Tokenizer"]
+__all__ = ["AddedToken", "Encoding", "Tokenizer"]
 
 _Text = str | Sequence[str]
 
@@ -74,6 +77,9 @@ class Tokenizer:
         # Without a pre-tokenizer all that stands between added tokens is one word.
         self._cuts_words = description.get("pre_tokenizer") is not None
         self._added = {entry["id"]: token for token, entry in added.items()}
+        self._stripping = frozenset(
+            entry["id"] for entry in added.values() if entry.get("lstrip") or entry.get("rstrip")
+        )
         self._truncation: dict[str, Any] | None = None
         self._padding: dict[str, Any] | None = None
         self.encode_special_tokens = False
@@ -210,7 +216,10 @@ class Tokenizer:
             ids, spans, words = self._tokenizer._encode_with_words(text, allowed_special=allowed)  # noqa: SLF001
             if not self._cuts_words:
                 words = self._words_between_added(text, ids, spans)
-            return Encoding(ids, spans, words, self._tokens_of, type_id=type_id)
+            encoding = Encoding(ids, spans, words, self._tokens_of, type_id=type_id)
+            if not self._stripping.isdisjoint(ids):
+                encoding.set_tokens([self._with_white_space(text, *token) for token in zip(ids, spans, strict=True)])
+            return encoding
         if isinstance(text, str) or not all(isinstance(word, str) for word in text):
             raise TypeError(f"with is_pretokenized=True a text is a list of words, not {type(text).__name__}")
         parts = []
@@ -218,6 +227,11 @@ class Tokenizer:
             ids, spans, _ = self._tokenizer._encode_with_words(word, allowed_special=allowed)  # noqa: SLF001
             parts.append(Encoding(ids, spans, [number] * len(ids), self._tokens_of, type_id=type_id))
         return Encoding.merge(parts or [Encoding([], [], [], self._tokens_of)], growing_offsets=False)
+
+    def _with_white_space(self, text: str, number: int, span: tuple[int, int]) -> str:
+        """Spell a token, with the white space of the text that it takes along."""
+        token, part = self._token_of[number], text[slice(*span)]
+        return part if number in self._stripping and part.strip() == token.strip() else token
 
     def _words_between_added(self, text: str, ids: list[int], spans: list[tuple[int, int]]) -> list[int | None]:
         words: list[int | None] = []
@@ -295,6 +309,54 @@ class Tokenizer:
 
     def _tokens_of(self, ids: list[int]) -> list[str]:
         return [self._token_of[number] for number in ids]
+
+    def get_added_tokens_decoder(self) -> dict[int, AddedToken]:
+        """Return the added tokens by id."""
+        names = AddedToken.__dataclass_fields__
+        return {
+            entry["id"]: AddedToken(**{name: value for name, value in entry.items() if name in names})
+            for entry in json.loads(self._source).get("added_tokens") or []
+        }
+
+    def add_tokens(self, tokens: Sequence["str | AddedToken"]) -> int:
+        """Add tokens that are always found in text and never cut, unless they are added already.
+
+        Parameters
+        ----------
+        tokens
+            Texts, or `AddedToken` (of the other library too). One that the vocabulary has keeps its id; others get
+            the ids after the greatest.
+
+        Returns
+        -------
+        int
+            How many were added.
+
+        Raises
+        ------
+        TokenizerFileError
+            A token cannot be one; nothing is changed then.
+
+        Notes
+        -----
+        The tokenizer is built again, which takes as long as reading the file: add all tokens in one call. Threads
+        that use it meanwhile have the old one or the new one.
+        """
+        return self._add(tokens, special=False)
+
+    def add_special_tokens(self, tokens: Sequence["str | AddedToken"]) -> int:
+        """Add special tokens, as `add_tokens` does; decoding may pass over them."""
+        return self._add(tokens, special=True)
+
+    def _add(self, tokens: Sequence["str | AddedToken"], *, special: bool) -> int:
+        description = json.loads(self.to_str())
+        old = description.get("added_tokens") or []
+        description["added_tokens"], count = entries_with(old, tokens, self._vocab, special=special)
+        if count:
+            new = Tokenizer(json.dumps(description, ensure_ascii=False))
+            new.encode_special_tokens = self.encode_special_tokens
+            self.__dict__ = new.__dict__  # at once, for threads
+        return count
 
     # ------------------------------------------------------------------------------------------ settings
 

@@ -74,6 +74,10 @@ class Encoding:
             self._tokens = self._tokens_of(self.ids)
         return self._tokens
 
+    def set_tokens(self, tokens: list[str]) -> None:
+        """Spell the tokens otherwise than the vocabulary does."""
+        self._tokens = tokens
+
     @property
     def words(self) -> list[int | None]:
         """Another name of `word_ids`."""
