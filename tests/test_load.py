@@ -146,6 +146,13 @@ def test_file_and_directory(trained: tokfast.Tokenizer, tmp_path: Path, make: ty
         assert tokfast.load(make(path)).encode(TEXT) == trained.encode(TEXT)
 
 
+def test_a_directory_may_have_a_dot_in_its_name(trained: tokfast.Tokenizer, tmp_path: Path) -> None:
+    folder = tmp_path / "qwen3.5"
+    folder.mkdir()
+    trained.save(folder)
+    assert tokfast.load(folder).fingerprint == trained.fingerprint
+
+
 def test_name_wins_over_a_file(
     nowhere: Path, ranks: bytes, trained: tokfast.Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

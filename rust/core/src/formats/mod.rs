@@ -220,7 +220,7 @@ pub fn write(tokenizer: &Tokenizer, format: Format) -> Result<Vec<u8>> {
 /// Writes a tokenizer to a file, atomically, or to a directory as transformers keeps it. `verify`: reads the bytes back first, and
 /// refuses where their tokens, parts or ids of a sample text are not those of this tokenizer.
 pub fn write_file(tokenizer: &Tokenizer, path: &Path, format: Option<Format>, verify: bool) -> Result<()> {
-    if format.is_none() && path.is_dir() && path.extension().is_none() {
+    if format.is_none() && path.is_dir() && Format::from_path(path).is_err() {
         write_file(tokenizer, &path.join("tokenizer.json"), None, verify)?;
         return directory::write_configuration(tokenizer, path);
     }
