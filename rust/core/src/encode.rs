@@ -12,7 +12,7 @@
 use crate::cache::{self, BLOCK, Borrowed, Cache, Found, IDS, Pool, Workspace};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
-use crate::merge::{Merger, SCAN};
+use crate::merge::{Merger, PACKED};
 use crate::model::{Model, merge_by_heap};
 use crate::prefetch::prefetch;
 use crate::pretokenize::Pretokenizer;
@@ -164,16 +164,27 @@ fn look_up<S: Sink>(
     sink: &mut S,
     interrupt: &Interrupt<'_>,
 ) -> Result<usize> {
-    let Workspace { cache, keys, homes, ids, lookups, .. } = work;
+    let Workspace { cache, keys, homes, longs, ids, lookups, .. } = work;
     *lookups += ends.len() as u64;
     let lines = cache.lines();
-    let mut from = start;
-    for ((&end, key), home) in ends.iter().zip(&mut *keys).zip(&mut *homes) {
+    let (mut from, mut number) = (start, 0);
+    for (at, ((&end, key), home)) in ends.iter().zip(&mut *keys).zip(&mut *homes).enumerate() {
         let end = base + end as usize;
         *key = cache::key(text, from, end);
         *home = cache.home(*key) as u32;
         prefetch(lines, *home as usize);
+        longs[number] = at as u32;
+        number += usize::from(end - from > SHORT);
         from = end;
+    }
+    // What long pieces hash to stands in their keys, which are in no line.
+    for &at in &longs[..number] {
+        let at = at as usize;
+        let from = if at == 0 { start } else { base + ends[at - 1] as usize };
+        keys[at] |= u128::from(cache.ask_long(&text[from..base + ends[at] as usize]));
+    }
+    for &at in &longs[..number] {
+        cache.ask_record(keys[at as usize] as u64);
     }
     let (mut done, mut counted, mut kept) = (0, 0, 0);
     loop {
@@ -240,34 +251,32 @@ fn find_or_merge<S: Sink>(
             Found::Nothing => None,
         }
     } else {
-        let hash = Cache::long_key(piece);
-        if let Some(ids) = hash.and_then(|hash| cache.find_long(hash, piece)) {
+        let hash = key as u64;
+        if let Some(ids) = cache.find_long(hash, piece) {
             sink.extend(ids);
             return Ok(());
         }
-        hash
+        Some(hash)
     };
     *misses += 1;
-    let (mut room, mut many) = ([0; SCAN], Vec::new());
-    let ids = match (model.whole(text, start, end), merger) {
-        (Some(id), _) => {
+    let (mut room, mut many) = ([0; PACKED], Vec::new());
+    let ids = if let Some(merger) = merger {
+        if let Some(id) = merger.exception(text, start, end) {
             room[0] = id;
             &room[..1]
-        }
-        (None, Some(merger)) if piece.len() <= SCAN => merger.merge_into(piece, &mut room),
-        (None, Some(merger)) => {
+        } else if piece.len() <= PACKED {
+            merger.merge_into(piece, &mut room)
+        } else {
             merger.merge(piece, &mut many, interrupt)?;
             &many
         }
-        (None, None) => {
-            encode_piece(model, piece, &mut many, interrupt)?;
-            &many
-        }
+    } else {
+        encode_piece(model, piece, &mut many, interrupt)?;
+        &many
     };
     match hash {
         Some(hash) => cache.put_long(hash, piece, ids),
-        None if piece.len() <= SHORT => cache.put(key, ids),
-        None => {}
+        None => cache.put(key, ids),
     }
     sink.extend(ids);
     Ok(())

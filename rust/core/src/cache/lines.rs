@@ -13,6 +13,7 @@
 
 use super::memory::Memory;
 use super::records::Records;
+use crate::prefetch::prefetch;
 use crate::table::{SHORT, fold};
 
 /// Two keys and their two values, 16 bytes each.
@@ -28,6 +29,8 @@ const MORE: u128 = 0x7F;
 const WIDE: u32 = 1 << 24;
 /// Words of records for each line.
 const WORDS: usize = 12;
+/// Of so many pieces found in their other line one is moved home: mostly one that comes often.
+const PROMOTE: usize = 8;
 /// The longest piece that is kept.
 const LONGEST: usize = 256;
 
@@ -126,6 +129,8 @@ pub(crate) struct Cache {
     pub(crate) entries: usize,
     /// How many pieces were put since the table has this size.
     pub(crate) puts: usize,
+    /// How many were found in their other line.
+    finds: usize,
 }
 
 /// Where the ids of a piece were found.
@@ -155,6 +160,7 @@ impl Cache {
             slots: vec![Slot::default(); lines / 2],
             entries: 0,
             puts: 0,
+            finds: 0,
         }
     }
 
@@ -199,6 +205,12 @@ impl Cache {
             let line = self.line(index);
             let Some(way) = (0..WAYS).find(|&way| line[way] == key) else { continue };
             let value = line[WAYS + way];
+            if index != home {
+                self.finds += 1;
+                if self.finds.is_multiple_of(PROMOTE) {
+                    self.promote(home, (index, way));
+                }
+            }
             return if value >> 120 == MORE {
                 match self.records.get(value as u64, b"") {
                     Some(ids) => Found::Record(ids),
@@ -209,6 +221,24 @@ impl Cache {
             };
         }
         Found::Nothing
+    }
+
+    /// Moves what is often found in its other line home, if something there can go to its own other line.
+    #[cold]
+    fn promote(&mut self, home: usize, (index, way): (usize, usize)) {
+        let (line, found) = (self.line(home), self.line(index));
+        for at in (0..WAYS).rev() {
+            let to = if line[at] == 0 { home } else { self.home(line[at]) ^ self.other(line[at]) ^ home };
+            let Some(free) = (0..WAYS).find(|&free| self.line(to)[free] == 0 || (to, free) == (index, way)) else {
+                continue;
+            };
+            self.set(index, way, (0, 0));
+            if line[at] != 0 {
+                self.set(to, free, (line[at], line[WAYS + at]));
+            }
+            self.set(home, at, (found[way], found[WAYS + way]));
+            return;
+        }
     }
 
     /// Keeps the ids of a short piece.
@@ -262,11 +292,11 @@ impl Cache {
         }
     }
 
-    /// The hash of a long piece, and whether it is short enough to be kept.
+    /// The hash of a long piece, 0 where it is too long to be kept; asks for its slots.
     #[inline]
-    pub(crate) fn long_key(piece: &[u8]) -> Option<u64> {
+    pub(crate) fn ask_long(&self, piece: &[u8]) -> u64 {
         if piece.len() > LONGEST {
-            return None;
+            return 0;
         }
         let (words, rest) = piece.as_chunks::<8>();
         let mut hash = piece.len() as u64 ^ 0x9E37_79B9_7F4A_7C15;
@@ -275,20 +305,35 @@ impl Cache {
         }
         let mut last = [0; 8];
         last[..rest.len()].copy_from_slice(rest);
-        Some(fold(hash ^ u64::from_le_bytes(last), 0x8BB8_4B93_962E_ACC9))
+        let hash = fold(hash ^ u64::from_le_bytes(last), 0x8BB8_4B93_962E_ACC9);
+        prefetch(&self.slots, hash as usize & (self.slots.len() - 1));
+        hash
+    }
+
+    /// Asks for the record of a long piece of this hash.
+    #[inline]
+    pub(crate) fn ask_record(&self, hash: u64) {
+        if let Some(slot) = self.slot(hash) {
+            self.records.prefetch(slot.at - 1);
+        }
+    }
+
+    #[inline]
+    fn slot(&self, hash: u64) -> Option<Slot> {
+        let at = hash as usize & (self.slots.len() - 1);
+        (0..4).map(|way| self.slots[at ^ way]).find(|slot| slot.hash == hash && slot.at != 0)
     }
 
     /// The ids of a long piece.
     pub(crate) fn find_long(&self, hash: u64, piece: &[u8]) -> Option<&[u32]> {
-        let at = hash as usize & (self.slots.len() - 1);
-        (0..4)
-            .map(|way| self.slots[at ^ way])
-            .find(|slot| slot.hash == hash && slot.at != 0)
-            .and_then(|slot| self.records.get(slot.at - 1, piece))
+        self.slot(hash).and_then(|slot| self.records.get(slot.at - 1, piece))
     }
 
     /// Keeps the ids of a long piece.
     pub(crate) fn put_long(&mut self, hash: u64, piece: &[u8], ids: &[u32]) {
+        if piece.len() > LONGEST {
+            return;
+        }
         self.puts += 1;
         if let Some(at) = self.records.put(piece, ids) {
             self.put_slot(Slot { hash, at: at + 1 });
@@ -327,7 +372,7 @@ mod tests {
 
     fn look(cache: &mut Cache, piece: &[u8]) -> Option<Vec<u32>> {
         if piece.len() > SHORT {
-            return cache.find_long(Cache::long_key(piece).unwrap(), piece).map(<[u32]>::to_vec);
+            return cache.find_long(cache.ask_long(piece), piece).map(<[u32]>::to_vec);
         }
         let key = key(piece, 0, piece.len());
         let value = probe(&cache.lines()[cache.home(key)], key);
@@ -358,7 +403,8 @@ mod tests {
                     assert_eq!(Some(&found), kept.get(&piece), "kept, and a different piece of the same bytes");
                 }
                 if piece.len() > SHORT {
-                    cache.put_long(Cache::long_key(&piece).unwrap(), &piece, &ids);
+                    let hash = cache.ask_long(&piece);
+                    cache.put_long(hash, &piece, &ids);
                 } else {
                     cache.put(key(&piece, 0, piece.len()), &ids);
                 }

@@ -55,6 +55,8 @@ pub(crate) struct Workspace {
     /// Room for the keys of a block, their lines and their ids, kept so that a short text costs no clearing.
     pub(crate) keys: Vec<u128>,
     pub(crate) homes: Vec<u32>,
+    /// Which of the block are long.
+    pub(crate) longs: Vec<u32>,
     pub(crate) ids: Vec<u32>,
     /// Bytes counted in [`HELD`].
     held: usize,
@@ -211,6 +213,7 @@ impl Pool {
         if workspace.keys.is_empty() {
             workspace.keys = vec![0; BLOCK];
             workspace.homes = vec![0; BLOCK];
+            workspace.longs = vec![0; BLOCK + 1];
             // Ids are stored by fours, of which fewer may count.
             workspace.ids = vec![0; (BLOCK + 1) * IDS];
         }

@@ -5,6 +5,8 @@
 //! Cost: a copy of the bytes and the ids a record; memory is fixed.
 //! Invariant: [`Records::get`] gives a record as it was put, or nothing.
 
+use crate::prefetch::prefetch;
+
 /// Words before the bytes of a record: how many bytes it has, how many ids.
 const HEAD: usize = 2;
 
@@ -59,6 +61,12 @@ impl Records {
         }
         self.words[to..to + ids.len()].copy_from_slice(ids);
         Some(at)
+    }
+
+    /// Asks for the record at `at`, which is looked at in a moment.
+    #[inline]
+    pub(super) fn prefetch(&self, at: u64) {
+        prefetch(&self.words, (at % self.words.len() as u64) as usize);
     }
 
     /// The ids of the record at `at`, if it is still there and its bytes are these.

@@ -4,14 +4,14 @@
 //! Idea: symbols are numbered by the rank of the merge that makes them, single bytes first, so one number says both which
 //! pair goes first and what it becomes. That is possible because only one pair ever makes a token: the two parts that the
 //! token's own bytes come to (see [`Model`]). Pairs lie in a perfect hash table ([`pairs`]), pairs of
-//! single bytes in a grid. A piece of at most [`SHORT`] bytes is merged in two small arrays: `rank << 4 | place`, whose
-//! minimum says rank and place at once, and a bit for each symbol that is left. A longer one is scanned the same way,
-//! and a very long one goes through [`long`], in linear time.
+//! single bytes in a grid. A piece of at most [`PACKED`] bytes is merged in two small arrays ([`packed`]), a longer one
+//! goes through [`long`], in linear time.
 //! Cost: about six table look-ups a typical word.
 //! Invariant: the ids are those of the model's `merge_all`.
 //! Source: the numbering is fastokens'; the packed minimum and the mask of living symbols were measured here.
 
 mod long;
+mod packed;
 mod pairs;
 
 use std::sync::OnceLock;
@@ -19,13 +19,14 @@ use std::sync::OnceLock;
 use crate::error::Result;
 use crate::interrupt::Interrupt;
 use crate::model::Model;
+use crate::table::ByteTable;
 use long::Long;
 use pairs::{MOST, NONE, Pairs};
 
 /// The longest piece that is merged in two small arrays.
-pub(crate) const SHORT: usize = 16;
-/// The longest piece that is merged by a scan over all neighbours.
-pub(crate) const SCAN: usize = 96;
+pub(crate) const PACKED: usize = 64;
+/// Bits for a place in them.
+const SHIFT: u32 = 6;
 /// A symbol that makes nothing with any other.
 const NO_SYMBOL: u32 = MOST as u32;
 
@@ -36,9 +37,11 @@ pub(crate) struct Merger {
     ids: Vec<u32>,
     /// The two symbols that make each symbol; a byte is made of itself.
     parts: Vec<(u32, u32)>,
-    /// For two bytes what they make, shifted by 4, or [`NONE`].
+    /// For two bytes what they make, shifted by [`SHIFT`], or [`NONE`].
     first: Vec<u32>,
     pairs: Pairs,
+    /// Tokens that a piece may be although merging it would give others; mostly none.
+    exceptions: ByteTable<u32>,
     /// Whether every symbol is made of earlier ones.
     ordered: bool,
     long: OnceLock<Long>,
@@ -64,10 +67,14 @@ impl Merger {
             parts: (0..256).map(|byte| (byte, byte)).collect(),
             first: vec![NONE; 1 << 16],
             pairs: Pairs::default(),
+            exceptions: ByteTable::default(),
             ordered: true,
             long: OnceLock::new(),
             ids,
         };
+        for (bytes, id) in model.whole_tokens().filter(|&(_, id)| symbols[id as usize] == NONE) {
+            *merger.exceptions.entry(bytes, 0, bytes.len()) = id;
+        }
         let mut pairs = Vec::with_capacity(made.len());
         for (merge, product) in made.iter().zip(256..) {
             let (left, right) = (symbols[merge.left as usize], symbols[merge.right as usize]);
@@ -76,7 +83,7 @@ impl Merger {
                 merger.ordered &= left < product && right < product;
                 pairs.push((left, right, product));
                 if left < 256 && right < 256 {
-                    merger.first[(left << 8 | right) as usize] = product << 4;
+                    merger.first[(left << 8 | right) as usize] = product << SHIFT;
                 }
             } else {
                 merger.ordered = false;
@@ -92,8 +99,8 @@ impl Merger {
 
     /// Appends the ids of a piece of any length, as merges alone make them.
     pub(crate) fn merge(&self, piece: &[u8], ids: &mut Vec<u32>, interrupt: &Interrupt<'_>) -> Result<()> {
-        if piece.len() <= SCAN {
-            let mut room = [0; SCAN];
+        if piece.len() <= PACKED {
+            let mut room = [0; PACKED];
             ids.extend_from_slice(self.merge_into(piece, &mut room));
             return Ok(());
         }
@@ -109,102 +116,17 @@ impl Merger {
         Ok(())
     }
 
-    /// The ids of a piece of at most [`SCAN`] bytes.
+    /// The ids of a piece of at most [`PACKED`] bytes.
     #[inline]
-    pub(crate) fn merge_into<'i>(&self, piece: &[u8], ids: &'i mut [u32; SCAN]) -> &'i [u32] {
-        let len = match piece.len() {
-            0..=9 => self.merge_packed::<8>(piece, ids),
-            10..=SHORT => self.merge_packed::<16>(piece, ids),
-            _ => self.merge_by_scan(piece, ids),
-        };
-        &ids[..len]
+    pub(crate) fn merge_into<'i>(&self, piece: &[u8], ids: &'i mut [u32; PACKED]) -> &'i [u32] {
+        let number = packed::merge(self, piece, ids);
+        &ids[..number]
     }
 
-    /// Merges at most `PLACES` + 1 bytes.
-    fn merge_packed<const PLACES: usize>(&self, piece: &[u8], ids: &mut [u32; SCAN]) -> usize {
-        let len = piece.len();
-        // One place more on either side, for neighbours that are not there.
-        let mut symbols = [NO_SYMBOL; SHORT + 2];
-        let mut ranks = [NONE; SHORT + 1];
-        for (symbol, &byte) in symbols[1..].iter_mut().zip(piece) {
-            *symbol = u32::from(byte);
-        }
-        for (place, two) in piece.windows(2).enumerate() {
-            ranks[place] = self.first[usize::from(two[0]) << 8 | usize::from(two[1])] | place as u32;
-        }
-        let pack = |left: u32, right: u32, place: usize| {
-            let made = self.pairs.get(left, right);
-            if made == NONE { NONE } else { made << 4 | place as u32 }
-        };
-        let mut alive = (1u32 << len) - 1;
-        loop {
-            let mut least = NONE;
-            for &rank in &ranks[..PLACES] {
-                least = least.min(rank);
-            }
-            if least == NONE {
-                break;
-            }
-            let (at, made) = ((least & 15) as usize, least >> 4);
-            let right = at + 1 + (alive >> (at + 1)).trailing_zeros() as usize;
-            alive &= !(1 << right);
-            let after = at + 1 + ((alive | 1 << len) >> (at + 1)).trailing_zeros() as usize;
-            let before = alive & ((1 << at) - 1);
-            symbols[at + 1] = made;
-            ranks[right] = NONE;
-            let after = if after == len { NO_SYMBOL } else { symbols[after + 1] };
-            ranks[at] = pack(made, after, at);
-            if before != 0 {
-                let before = before.ilog2() as usize;
-                ranks[before] = pack(symbols[before + 1], made, before);
-            }
-        }
-        let mut number = 0;
-        while alive != 0 {
-            let at = alive.trailing_zeros() as usize;
-            ids[number] = self.ids[symbols[at + 1] as usize];
-            number += 1;
-            alive &= alive - 1;
-        }
-        number
-    }
-
-    /// Merges a piece of middle length: all neighbours in an array.
-    fn merge_by_scan(&self, piece: &[u8], symbols: &mut [u32; SCAN]) -> usize {
-        let mut made = [NONE; SCAN];
-        let mut len = piece.len();
-        for (symbol, &byte) in symbols.iter_mut().zip(piece) {
-            *symbol = u32::from(byte);
-        }
-        for (made, two) in made.iter_mut().zip(piece.windows(2)) {
-            let first = self.first[usize::from(two[0]) << 8 | usize::from(two[1])];
-            *made = if first == NONE { NONE } else { first >> 4 };
-        }
-        while len > 1 {
-            let mut least = NONE;
-            for &made in &made[..len - 1] {
-                least = least.min(made);
-            }
-            if least == NONE {
-                break;
-            }
-            let at = made[..len - 1].iter().position(|&made| made == least).unwrap_or_default();
-            symbols[at] = least;
-            symbols.copy_within(at + 2..len, at + 1);
-            made.copy_within(at + 1..len - 1, at);
-            len -= 1;
-            made[len - 1] = NONE;
-            if at + 1 < len {
-                made[at] = self.pairs.get(least, symbols[at + 1]);
-            }
-            if at > 0 {
-                made[at - 1] = self.pairs.get(symbols[at - 1], least);
-            }
-        }
-        for symbol in &mut symbols[..len] {
-            *symbol = self.ids[*symbol as usize];
-        }
-        len
+    /// The token that a piece is although merging it would give others.
+    #[inline]
+    pub(crate) fn exception(&self, text: &[u8], start: usize, end: usize) -> Option<u32> {
+        if self.exceptions.is_empty() { None } else { self.exceptions.get(text, start, end) }
     }
 
     /// Merges a long piece whose symbols are not made in order: a heap of ranks, and links between the symbols left.
@@ -289,9 +211,9 @@ mod tests {
                 Long::new(&merger).encode(&merger, piece, &mut symbols, &Interrupt::never()).unwrap();
                 prop_assert_eq!(&id(symbols), &expected);
             }
-            if piece.len() <= SCAN {
-                let mut room = [0; SCAN];
-                let len = merger.merge_by_scan(piece, &mut room);
+            if piece.len() <= PACKED {
+                let mut room = [0; PACKED];
+                let len = packed::any(&merger, piece, &mut room);
                 prop_assert_eq!(&room[..len], &expected);
             }
         }
