@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::error::Result;
 use crate::interrupt::{Interrupt, Phase};
-use crate::threads;
+use crate::{pages, threads};
 
 /// Bytes of text below which another thread costs more than it brings.
 const TEXT_PER_THREAD: usize = 128 << 10;
@@ -99,6 +99,8 @@ pub(crate) fn encode<S: Send>(
     interrupt.begin(Phase::Encode, total as u64);
     let mut batch = Batch { ids: Vec::new(), offsets: Vec::with_capacity(texts.len() + 1) };
     batch.offsets.push(0);
+    // Text has three to five bytes a token; what is too much is never touched.
+    pages::reserve(&mut batch.ids, total / 3);
     if threads == 1 {
         let mut state = state(total, 1);
         for text in texts {

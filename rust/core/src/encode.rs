@@ -1,22 +1,22 @@
 //! Text -> ids, or only their number.
 //!
 //! Naive: for every piece, merge the pair of the smallest rank until none is left: quadratic in the piece.
-//! Idea: text repeats itself, so a piece is mostly one that was merged before: it is looked up in a [`Cache`], which
-//! answers from one line of 64 bytes. Pieces come in blocks of [`BLOCK`]: a first pass makes the keys of a block and has
-//! their lines fetched, a second one reads them, when they have arrived; it has one branch, for everything that is rare.
-//! A piece that is not there is looked up as a token, then merged ([`Merger`]). All end in a [`Sink`], which keeps ids or counts them,
-//! so a count is the length of the encoding by construction.
+//! Idea: text repeats itself, so a piece is mostly one that was merged before: it is looked up in a [`Cache`], a block
+//! of pieces at a time ([`lookup`]). All end in a [`Sink`], which keeps ids or counts them, so a count is the length of
+//! the encoding by construction.
 //! Cost: O(bytes).
 //! Invariant: the ids are those of `merge_all` of the model, piece by piece, whatever path is taken.
 
-use crate::cache::{self, BLOCK, Borrowed, Cache, Found, IDS, Pool, Workspace};
+mod lookup;
+
+use crate::cache::{self, BLOCK, Borrowed, Cache, Pool};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
-use crate::merge::{Merger, PACKED};
+use crate::merge::Merger;
 use crate::model::{Model, merge_by_heap};
-use crate::prefetch::prefetch;
 use crate::pretokenize::Pretokenizer;
 use crate::table::SHORT;
+use lookup::{Block, look_up};
 
 /// Where the ids of a text go.
 pub(crate) trait Sink {
@@ -119,15 +119,8 @@ impl<'e> Encoder<'e> {
         let outcome = self.pretokenizer.split_batches(&mut room, text, |base, ends| {
             let mut start = base;
             for block in ends.chunks(BLOCK) {
-                start = look_up(
-                    (self.model, self.merger),
-                    &mut memory.workspace,
-                    text,
-                    (base, start),
-                    block,
-                    sink,
-                    interrupt,
-                )?;
+                let block = Block { text, base, start, ends: block };
+                start = look_up((self.model, self.merger), &mut memory.workspace, block, sink, interrupt)?;
             }
             if memory.grow_if_full() {
                 seed(self.model, &mut memory.workspace.cache);
@@ -151,135 +144,6 @@ fn seed(model: &Model, cache: &mut Cache) {
             cache.seed(cache::key(bytes, 0, bytes.len()), id);
         }
     }
-}
-
-/// Looks up the pieces of a block, the first of which begins at `start`; returns where the last one ends.
-#[inline]
-fn look_up<S: Sink>(
-    tokens: (&Model, Option<&Merger>),
-    work: &mut Workspace,
-    text: &[u8],
-    (base, start): (usize, usize),
-    ends: &[u32],
-    sink: &mut S,
-    interrupt: &Interrupt<'_>,
-) -> Result<usize> {
-    let Workspace { cache, keys, homes, longs, ids, lookups, .. } = work;
-    *lookups += ends.len() as u64;
-    let lines = cache.lines();
-    let (mut from, mut number) = (start, 0);
-    for (at, ((&end, key), home)) in ends.iter().zip(&mut *keys).zip(&mut *homes).enumerate() {
-        let end = base + end as usize;
-        *key = cache::key(text, from, end);
-        *home = cache.home(*key) as u32;
-        prefetch(lines, *home as usize);
-        longs[number] = at as u32;
-        number += usize::from(end - from > SHORT);
-        from = end;
-    }
-    // What long pieces hash to stands in their keys, which are in no line.
-    for &at in &longs[..number] {
-        let at = at as usize;
-        let from = if at == 0 { start } else { base + ends[at - 1] as usize };
-        keys[at] |= u128::from(cache.ask_long(&text[from..base + ends[at] as usize]));
-    }
-    for &at in &longs[..number] {
-        cache.ask_record(keys[at as usize] as u64);
-    }
-    let (mut done, mut counted, mut kept) = (0, 0, 0);
-    loop {
-        // Up to the first piece that is not simply there.
-        let lines = cache.lines();
-        let mut rest = keys[done..ends.len()].iter().zip(&homes[done..ends.len()]);
-        let stop = rest.position(|(&key, &home)| {
-            let value = cache::probe(&lines[home as usize], key);
-            let number = cache::number(value);
-            if !cache::is_found(number) {
-                return true;
-            }
-            if S::KEEPS {
-                ids[kept..kept + IDS].copy_from_slice(&cache::ids(value));
-                kept += number;
-            } else {
-                counted += number;
-            }
-            false
-        });
-        let Some(stop) = stop else { break };
-        if S::KEEPS {
-            sink.extend(&ids[..std::mem::take(&mut kept)]);
-        }
-        let at = done + stop;
-        let from = if at == 0 { start } else { base + ends[at - 1] as usize };
-        let misses = &mut work.misses;
-        find_or_merge(tokens, cache, misses, text, (from, base + ends[at] as usize), keys[at], sink, interrupt)?;
-        done = at + 1;
-    }
-    if S::KEEPS {
-        sink.extend(&ids[..kept]);
-    } else {
-        sink.add(counted);
-    }
-    Ok(from)
-}
-
-/// A piece that the first look did not find.
-#[cold]
-#[inline(never)]
-#[allow(clippy::too_many_arguments)]
-fn find_or_merge<S: Sink>(
-    (model, merger): (&Model, Option<&Merger>),
-    cache: &mut Cache,
-    misses: &mut u64,
-    text: &[u8],
-    (start, end): (usize, usize),
-    key: u128,
-    sink: &mut S,
-    interrupt: &Interrupt<'_>,
-) -> Result<()> {
-    let piece = &text[start..end];
-    let hash = if piece.len() <= SHORT {
-        match cache.find(key) {
-            Found::Value(value) => {
-                sink.extend(&cache::ids(value)[..cache::number(value)]);
-                return Ok(());
-            }
-            Found::Record(ids) => {
-                sink.extend(ids);
-                return Ok(());
-            }
-            Found::Nothing => None,
-        }
-    } else {
-        let hash = key as u64;
-        if let Some(ids) = cache.find_long(hash, piece) {
-            sink.extend(ids);
-            return Ok(());
-        }
-        Some(hash)
-    };
-    *misses += 1;
-    let (mut room, mut many) = ([0; PACKED], Vec::new());
-    let ids = if let Some(merger) = merger {
-        if let Some(id) = merger.exception(text, start, end) {
-            room[0] = id;
-            &room[..1]
-        } else if piece.len() <= PACKED {
-            merger.merge_into(piece, &mut room)
-        } else {
-            merger.merge(piece, &mut many, interrupt)?;
-            &many
-        }
-    } else {
-        encode_piece(model, piece, &mut many, interrupt)?;
-        &many
-    };
-    match hash {
-        Some(hash) => cache.put_long(hash, piece, ids),
-        None => cache.put(key, ids),
-    }
-    sink.extend(ids);
-    Ok(())
 }
 
 /// Appends the ids of one piece, of any model.

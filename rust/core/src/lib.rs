@@ -48,6 +48,7 @@ mod cache;
 mod cut;
 mod encode;
 mod merge;
+mod pages;
 mod prefetch;
 
 pub use cache::CacheStats;

@@ -198,6 +198,18 @@ impl Cache {
         fold((key >> 64) as u64 ^ 0x8BB8_4B93_962E_ACC9, key as u64 ^ 0x9E37_79B9_7F4A_7C15) as usize & self.mask
     }
 
+    /// Asks for the other line of a key.
+    #[inline]
+    pub(crate) fn ask_other(&self, key: u128) {
+        prefetch(self.lines(), self.other(key));
+    }
+
+    /// Whether a short piece is kept in either line.
+    #[inline]
+    pub(crate) fn contains(&self, key: u128) -> bool {
+        [self.home(key), self.other(key)].into_iter().any(|index| self.line(index)[..WAYS].contains(&key))
+    }
+
     /// The ids of a short piece that [`probe`] did not give.
     pub(crate) fn find(&mut self, key: u128) -> Found<'_> {
         let home = self.home(key);
@@ -316,6 +328,12 @@ impl Cache {
         if let Some(slot) = self.slot(hash) {
             self.records.prefetch(slot.at - 1);
         }
+    }
+
+    /// Whether a long piece of this hash is kept.
+    #[inline]
+    pub(crate) fn contains_long(&self, hash: u64) -> bool {
+        self.slot(hash).is_some()
     }
 
     #[inline]

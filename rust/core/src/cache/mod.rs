@@ -55,8 +55,8 @@ pub(crate) struct Workspace {
     /// Room for the keys of a block, their lines and their ids, kept so that a short text costs no clearing.
     pub(crate) keys: Vec<u128>,
     pub(crate) homes: Vec<u32>,
-    /// Which of the block are long.
-    pub(crate) longs: Vec<u32>,
+    /// Room for the places of some of a block.
+    pub(crate) some: Vec<u32>,
     pub(crate) ids: Vec<u32>,
     /// Bytes counted in [`HELD`].
     held: usize,
@@ -67,6 +67,8 @@ pub(crate) struct Workspace {
     /// Pieces looked up, and those of them that were not found.
     pub(crate) lookups: u64,
     pub(crate) misses: u64,
+    /// How many the last block did not find.
+    pub(crate) misses_lately: u64,
 }
 
 impl Drop for Workspace {
@@ -213,7 +215,7 @@ impl Pool {
         if workspace.keys.is_empty() {
             workspace.keys = vec![0; BLOCK];
             workspace.homes = vec![0; BLOCK];
-            workspace.longs = vec![0; BLOCK + 1];
+            workspace.some = vec![0; BLOCK + 1];
             // Ids are stored by fours, of which fewer may count.
             workspace.ids = vec![0; (BLOCK + 1) * IDS];
         }

@@ -21,6 +21,7 @@ use crate::interrupt::Interrupt;
 use crate::model::Model;
 use crate::table::ByteTable;
 use long::Long;
+pub(crate) use packed::{CLASSES, TOGETHER, class};
 use pairs::{MOST, NONE, Pairs};
 
 /// The longest piece that is merged in two small arrays.
@@ -123,6 +124,16 @@ impl Merger {
         &ids[..number]
     }
 
+    /// The ids of three pieces of 1 to [`PACKED`] bytes, sooner than one after the other; how many each has.
+    #[inline]
+    pub(crate) fn merge_together(
+        &self,
+        pieces: [&[u8]; TOGETHER],
+        ids: &mut [[u32; PACKED]; TOGETHER],
+    ) -> [usize; TOGETHER] {
+        packed::merge_together(self, pieces, ids)
+    }
+
     /// The token that a piece is although merging it would give others.
     #[inline]
     pub(crate) fn exception(&self, text: &[u8], start: usize, end: usize) -> Option<u32> {
@@ -215,6 +226,18 @@ mod tests {
                 let mut room = [0; PACKED];
                 let len = packed::any(&merger, piece, &mut room);
                 prop_assert_eq!(&room[..len], &expected);
+                {
+                    let mut rooms = [[0; PACKED]; TOGETHER];
+                    // The others end sooner.
+                    let pieces = [&piece[..1], piece, &piece[..piece.len().div_ceil(2)]];
+                    for lens in [packed::any_together(&merger, pieces, &mut rooms), merger.merge_together(pieces, &mut rooms)] {
+                        for ((piece, len), room) in pieces.iter().zip(lens).zip(&rooms) {
+                            let mut expected = Vec::new();
+                            merge_all(&model, piece, &mut expected);
+                            prop_assert_eq!(&room[..len], &expected);
+                        }
+                    }
+                }
             }
         }
     }
