@@ -11,11 +11,13 @@
 //! models other ids than they were trained with.
 
 mod aligned;
+mod inert;
 
 pub use aligned::Place;
 
 use std::borrow::Cow;
 
+use inert::all_inert;
 use regex_automata::meta::Regex;
 use serde::{Deserialize, Serialize};
 use unicode_normalization_alignments::{
@@ -193,7 +195,12 @@ fn apply<'t>(step: &Step, compiled: &Compiled, text: &'t [u8], first: bool) -> C
             }
             Compiled::Plain => Cow::Borrowed(text),
         }),
-        Step::Nfc => each_valid(text, |text| form(text, &is_nfc_quick(text.chars()), || only_characters(text.nfc()))),
+        Step::Nfc => each_valid(text, |text| {
+            if all_inert(text) {
+                return Cow::Borrowed(text);
+            }
+            form(text, &is_nfc_quick(text.chars()), || only_characters(text.nfc()))
+        }),
         Step::Nfd => each_valid(text, |text| form(text, &is_nfd_quick(text.chars()), || only_characters(text.nfd()))),
         Step::Nfkc => {
             each_valid(text, |text| form(text, &is_nfkc_quick(text.chars()), || only_characters(text.nfkc())))
