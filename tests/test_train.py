@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis.strategies as st
 import pytest
 import regex
-from hypothesis import given
+from hypothesis import example, given
 
 import peers
 import tokfast
@@ -66,6 +66,7 @@ def test_equals_the_reference(
     merges=st.integers(0, 20),
     special_tokens=st.sampled_from([[], ["ab"]]),
 )
+@example(texts=["aba b", "ab ba"], limit=2, merges=1, special_tokens=["ab"])
 def test_limit_alphabet_equals_the_reference(
     texts: list[str], limit: int, merges: int, special_tokens: list[str]
 ) -> None:

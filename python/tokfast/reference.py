@@ -165,6 +165,7 @@ def train(
             f"vocab_size is {vocab_size}, but {len(specials)} special tokens and the 256 single bytes "
             f"are always in the vocabulary; pass vocab_size >= {len(specials) + 256}"
         )
+    special_bytes = {text.encode() for text in specials}
     vocab = [text.encode() for text in specials] + [bytes([byte]) for byte in BYTE_ORDER[tie_break]]
     merges: list[Pair] = []
     byte_id = {byte: len(specials) + position for position, byte in enumerate(BYTE_ORDER[tie_break])}
@@ -184,9 +185,11 @@ def train(
             holders[pair].add(number)
 
     def may_merge(pair: Pair) -> bool:
-        length = len(vocab[pair[0]]) + len(vocab[pair[1]])
+        left, right = vocab[pair[0]], vocab[pair[1]]
+        length = len(left) + len(right)
         fits = max_token_length is None or length < max_token_length or length == 2
-        return fits and pair_counts[pair] >= max(1, min_frequency)
+        # No two tokens are spelled alike. A limited alphabet leaves out bytes, so it can spell a special token.
+        return fits and left + right not in special_bytes and pair_counts[pair] >= max(1, min_frequency)
 
     for number in range(len(pieces)):
         tally(number, +1)
