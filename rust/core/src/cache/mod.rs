@@ -67,8 +67,6 @@ pub(crate) struct Workspace {
     /// Pieces looked up, and those of them that were not found.
     pub(crate) lookups: u64,
     pub(crate) misses: u64,
-    /// How many the last block did not find.
-    pub(crate) misses_lately: u64,
 }
 
 impl Drop for Workspace {

@@ -2,9 +2,9 @@
 //!
 //! Naive: find one piece after the other in a hash table: each waits for memory, 80-100 ns beyond the caches.
 //! Idea: a first pass makes the keys of a block and has their lines fetched, a second one reads them, when they have
-//! arrived; it has one branch, for everything that is rare. Long pieces ask for their records in between. Where a text is
-//! new, many pieces of a block are not there: [`merge_ahead`] gathers them first, asks for all they need, and merges
-//! three together; the second pass then finds them like all others.
+//! arrived; it has one branch, for everything that is rare. Long pieces ask for their records in between. The first
+//! piece of a block that is nowhere has all others of its kind gathered ([`merge_ahead`]): what they need is asked for at
+//! once, and three are merged together. The second pass then goes on and finds them.
 //! Cost: about one line of the cache a piece.
 //! Invariant: what the second pass does not find it merges, so that nothing depends on what was done before it.
 //! Source: the passes follow the experiments that this crate began with; three at a time was their best, too.
@@ -17,9 +17,6 @@ use crate::merge::{self, Merger, PACKED, TOGETHER};
 use crate::model::Model;
 use crate::prefetch::prefetch;
 use crate::table::SHORT;
-
-/// From so many pieces on that a block did not find, the next one looks for them ahead.
-const BUSY: u64 = 2;
 
 /// Pieces of a text: `ends` holds where they end, counted from `base`; the first begins at `start`.
 #[derive(Clone, Copy)]
@@ -48,21 +45,15 @@ pub(super) fn look_up<S: Sink>(
     sink: &mut S,
     interrupt: &Interrupt<'_>,
 ) -> Result<usize> {
-    let Block { text, base, start, ends } = block;
-    work.lookups += ends.len() as u64;
-    let from = ask(work, block);
-    let before = work.misses;
-    if work.misses_lately >= BUSY
-        && let Some(merger) = tokens.1
-    {
-        merge_ahead(merger, work, block);
-    }
-    let Workspace { cache, keys, homes, ids, misses, .. } = work;
-    let (mut done, mut counted, mut kept) = (0, 0, 0);
+    work.lookups += block.ends.len() as u64;
+    let end = ask(work, block);
+    let (mut done, mut counted, mut gathered) = (0, 0, false);
     loop {
         // Up to the first piece that is not simply there.
+        let Workspace { cache, keys, homes, ids, .. } = &mut *work;
         let lines = cache.lines();
-        let mut rest = keys[done..ends.len()].iter().zip(&homes[done..ends.len()]);
+        let mut kept = 0;
+        let mut rest = keys[done..block.ends.len()].iter().zip(&homes[done..block.ends.len()]);
         let stop = rest.position(|(&key, &home)| {
             let value = cache::probe(&lines[home as usize], key);
             let number = cache::number(value);
@@ -77,22 +68,26 @@ pub(super) fn look_up<S: Sink>(
             }
             false
         });
-        let Some(stop) = stop else { break };
         if S::KEEPS {
-            sink.extend(&ids[..std::mem::take(&mut kept)]);
+            sink.extend(&ids[..kept]);
         }
-        let at = done + stop;
-        find_or_merge(tokens, (cache, misses), text, block.span(at), keys[at], sink, interrupt)?;
-        done = at + 1;
+        let Some(stop) = stop else { break };
+        done += stop;
+        let (key, span) = (keys[done], block.span(done));
+        if !find(cache, block.text, span, key, sink) {
+            if !gathered && let Some(merger) = tokens.1 {
+                gathered = true;
+                merge_ahead(merger, work, block, done);
+                continue;
+            }
+            merge_one(tokens, work, block.text, span, key, sink, interrupt)?;
+        }
+        done += 1;
     }
-    if S::KEEPS {
-        sink.extend(&ids[..kept]);
-    } else {
+    if !S::KEEPS {
         sink.add(counted);
     }
-    work.misses_lately = work.misses - before;
-    debug_assert!(start <= from && base <= from);
-    Ok(from)
+    Ok(end)
 }
 
 /// Makes the keys of a block and asks for what they lead to; returns where the last piece ends.
@@ -121,14 +116,14 @@ fn ask(work: &mut Workspace, block: Block<'_>) -> usize {
     from
 }
 
-/// Merges pieces of a block that are new, three of about the same length together, and keeps them. A piece that is left
+/// Merges pieces of a block, from `first` on, that are new, three of about the same length together, and keeps them. A piece that is left
 /// over, or very long, or a token that merging does not make, is left for the second pass.
 #[inline(never)]
-fn merge_ahead(merger: &Merger, work: &mut Workspace, block: Block<'_>) {
+fn merge_ahead(merger: &Merger, work: &mut Workspace, block: Block<'_>, first: usize) {
     let Workspace { cache, keys, homes, some, misses, .. } = work;
     let mut number = 0;
     let lines = cache.lines();
-    for (at, (&key, &home)) in keys.iter().zip(&*homes).take(block.ends.len()).enumerate() {
+    for (at, (&key, &home)) in keys.iter().zip(&*homes).enumerate().take(block.ends.len()).skip(first) {
         some[number] = at as u32;
         number += usize::from(!cache::is_found(cache::number(cache::probe(&lines[home as usize], key))));
     }
@@ -188,12 +183,28 @@ fn merge_three(
     *misses += if three[1] == three[2] { 2 } else { 3 };
 }
 
-/// A piece that the first look did not find.
+/// Whether a piece that the first look did not find is kept elsewhere; its ids go to `sink`.
 #[cold]
 #[inline(never)]
-fn find_or_merge<S: Sink>(
+fn find<S: Sink>(cache: &mut Cache, text: &[u8], (start, end): (usize, usize), key: u128, sink: &mut S) -> bool {
+    if end - start > SHORT {
+        let ids = cache.find_long(key as u64, &text[start..end]);
+        return ids.inspect(|ids| sink.extend(ids)).is_some();
+    }
+    match cache.find(key) {
+        Found::Value(value) => sink.extend(&cache::ids(value)[..cache::number(value)]),
+        Found::Record(ids) => sink.extend(ids),
+        Found::Nothing => return false,
+    }
+    true
+}
+
+/// Merges a piece and keeps it.
+#[cold]
+#[inline(never)]
+fn merge_one<S: Sink>(
     (model, merger): (&Model, Option<&Merger>),
-    (cache, misses): (&mut Cache, &mut u64),
+    work: &mut Workspace,
     text: &[u8],
     (start, end): (usize, usize),
     key: u128,
@@ -201,23 +212,7 @@ fn find_or_merge<S: Sink>(
     interrupt: &Interrupt<'_>,
 ) -> Result<()> {
     let piece = &text[start..end];
-    if piece.len() <= SHORT {
-        match cache.find(key) {
-            Found::Value(value) => {
-                sink.extend(&cache::ids(value)[..cache::number(value)]);
-                return Ok(());
-            }
-            Found::Record(ids) => {
-                sink.extend(ids);
-                return Ok(());
-            }
-            Found::Nothing => {}
-        }
-    } else if let Some(ids) = cache.find_long(key as u64, piece) {
-        sink.extend(ids);
-        return Ok(());
-    }
-    *misses += 1;
+    work.misses += 1;
     let (mut room, mut many) = ([0; PACKED], Vec::new());
     let ids = if let Some(merger) = merger {
         if let Some(id) = merger.exception(text, start, end) {
@@ -234,9 +229,9 @@ fn find_or_merge<S: Sink>(
         &many
     };
     if piece.len() <= SHORT {
-        cache.put(key, ids);
+        work.cache.put(key, ids);
     } else {
-        cache.put_long(key as u64, piece, ids);
+        work.cache.put_long(key as u64, piece, ids);
     }
     sink.extend(ids);
     Ok(())
