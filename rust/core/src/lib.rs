@@ -5,9 +5,9 @@
 //!          pretokenize  words     train     tokenizer    encode
 //! ```
 //!
-//! Each module imports only from those before it: [`error`], [`interrupt`], [`threads`], [`files`], `prefetch`, [`table`],
-//! [`normalize`], [`pretokenize`], [`special`], [`words`], [`train`](mod@train), [`model`], `merge`, `cache`, `encode`, [`decode`], `batch`,
-//! [`tokenizer`], [`offsets`], `cut`, [`stream`], [`formats`]. Read them in this order. Nothing here knows of Python.
+//! Each module imports only from those before it: [`error`], [`interrupt`], [`threads`], [`files`], `pages`,
+//! `prefetch`, [`table`], [`normalize`], [`pretokenize`], [`special`], [`words`], [`train`](mod@train), [`model`], `merge`,
+//! `cache`, `encode`, [`decode`], `batch`, [`tokenizer`], [`offsets`], `cut`, [`stream`], [`formats`]. Read them in this order. Nothing here knows of Python.
 //!
 //! # Example: train, encode, count, decode
 //! ```

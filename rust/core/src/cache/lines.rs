@@ -13,8 +13,9 @@
 
 use super::memory::Memory;
 use super::records::Records;
+use super::slots::{LONGEST, Slots};
 use crate::prefetch::prefetch;
-use crate::table::{SHORT, fold};
+use crate::table::fold;
 
 /// Two keys and their two values, 16 bytes each.
 type Line = [u8; LINE];
@@ -28,55 +29,9 @@ const MORE: u128 = 0x7F;
 /// Ids of this and above do not fit beside the number.
 const WIDE: u32 = 1 << 24;
 /// Words of records for each line.
-const WORDS: usize = 12;
+const WORDS: usize = 4;
 /// Of so many pieces found in their other line one is moved home: mostly one that comes often.
 const PROMOTE: usize = 8;
-/// The longest piece that is kept.
-const LONGEST: usize = 256;
-
-/// What is kept of the 16 bytes loaded for a piece of so many bytes; nothing of a piece that is too long.
-const MASK: [u128; SHORT + 2] = {
-    let mut mask = [0; SHORT + 2];
-    let mut len = 1;
-    while len <= SHORT {
-        mask[len] = (1 << (8 * len)) - 1;
-        len += 1;
-    }
-    mask
-};
-
-/// The top byte of a key: its length, never 0 (which marks an empty place). No key that is kept has length 0, so a piece
-/// that is too long is never found.
-const LENGTH: [u128; SHORT + 2] = {
-    let mut length = [0x80 << 120; SHORT + 2];
-    let mut len = 1;
-    while len <= SHORT {
-        length[len] = (0x80 | len as u128) << 120;
-        len += 1;
-    }
-    length
-};
-
-/// The key of `text[start..end]`. Bytes need not be UTF-8: the length stands in the key.
-#[inline]
-pub(crate) fn key(text: &[u8], start: usize, end: usize) -> u128 {
-    let len = (end - start).min(SHORT + 1);
-    let bytes = match text.get(start..start + 16).and_then(|window| window.try_into().ok()) {
-        Some(window) => u128::from_le_bytes(window),
-        None => near_the_end(text, start),
-    };
-    bytes & MASK[len] | LENGTH[len]
-}
-
-/// The last bytes of a text as if zeros came after it.
-#[cold]
-fn near_the_end(text: &[u8], start: usize) -> u128 {
-    let mut window = [0; 16];
-    let rest = text.get(start..).unwrap_or_default();
-    window[..rest.len()].copy_from_slice(rest);
-    u128::from_le_bytes(window)
-}
-
 /// How many ids a value has; anything else for one that needs [`Cache::find`].
 #[inline]
 pub(crate) fn number(value: u128) -> usize {
@@ -110,21 +65,14 @@ pub(crate) fn probe(line: &Line, key: u128) -> u128 {
     u128::from_le_bytes(parts[usize::from(first * 2 + second * 3) & 3])
 }
 
-/// What a long piece hashes to, and where its record is; the place counts from 1.
-#[derive(Debug, Clone, Copy, Default)]
-struct Slot {
-    hash: u64,
-    at: u64,
-}
-
 /// A bounded table of pieces and their ids.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     memory: Memory,
-    /// One less than the number of lines, a power of two.
-    mask: usize,
+    /// The number of lines.
+    len: u32,
     records: Records,
-    slots: Vec<Slot>,
+    slots: Slots,
     /// How many places are taken.
     pub(crate) entries: usize,
     /// How many pieces were put since the table has this size.
@@ -140,6 +88,8 @@ pub(crate) enum Found<'c> {
     Value(u128),
     /// In the records.
     Record(&'c [u32]),
+    /// So many, which were not asked for.
+    Number(usize),
     /// Nowhere.
     Nothing,
 }
@@ -147,17 +97,16 @@ pub(crate) enum Found<'c> {
 impl Cache {
     /// Bytes of memory for one of so many lines.
     pub(crate) fn bytes_for(lines: usize) -> usize {
-        // 64 a line, 48 of records, 8 of places for long pieces.
-        lines * (64 + 4 * WORDS + 8)
+        lines * (LINE + 4 * WORDS) + Slots::bytes_for(lines / 2)
     }
 
-    /// One of so many lines, a power of two and at least 16.
+    /// One of so many lines, at least 16.
     pub(crate) fn with_lines(lines: usize) -> Self {
         Self {
             memory: Memory::zeroed(lines * LINE),
-            mask: lines - 1,
+            len: lines as u32,
             records: Records::with_words(lines * WORDS),
-            slots: vec![Slot::default(); lines / 2],
+            slots: Slots::with_places(lines / 2),
             entries: 0,
             puts: 0,
             finds: 0,
@@ -166,10 +115,10 @@ impl Cache {
 
     /// The number of lines.
     pub(crate) fn len(&self) -> usize {
-        self.mask + 1
+        self.len as usize
     }
 
-    /// All lines; as many as `len`, a power of two.
+    /// All lines; as many as `len`.
     #[inline]
     pub(crate) fn lines(&self) -> &[Line] {
         self.memory.bytes().as_chunks().0
@@ -190,12 +139,19 @@ impl Cache {
     /// The line of a key.
     #[inline]
     pub(crate) fn home(&self, key: u128) -> usize {
-        fold(key as u64 ^ 0x2D35_8DCC_AA6C_78A5, (key >> 64) as u64 ^ 0x9E37_79B9_7F4A_7C15) as usize & self.mask
+        self.spread(fold(key as u64 ^ 0x2D35_8DCC_AA6C_78A5, (key >> 64) as u64 ^ 0x9E37_79B9_7F4A_7C15))
     }
 
     /// The line that takes a key where its own is full.
+    #[inline]
     fn other(&self, key: u128) -> usize {
-        fold((key >> 64) as u64 ^ 0x8BB8_4B93_962E_ACC9, key as u64 ^ 0x9E37_79B9_7F4A_7C15) as usize & self.mask
+        self.spread(fold((key >> 64) as u64 ^ 0x8BB8_4B93_962E_ACC9, key as u64 ^ 0x9E37_79B9_7F4A_7C15))
+    }
+
+    /// Shares hashes out to the lines, whose number need not be a power of two.
+    #[inline]
+    fn spread(&self, hash: u64) -> usize {
+        (((hash & 0xFFFF_FFFF) * u64::from(self.len)) >> 32) as usize
     }
 
     /// Asks for the other line of a key.
@@ -210,8 +166,8 @@ impl Cache {
         [self.home(key), self.other(key)].into_iter().any(|index| self.line(index)[..WAYS].contains(&key))
     }
 
-    /// The ids of a short piece that [`probe`] did not give.
-    pub(crate) fn find(&mut self, key: u128) -> Found<'_> {
+    /// The ids of a short piece that [`probe`] did not give; where they are not asked for, their number will do.
+    pub(crate) fn find(&mut self, key: u128, ids: bool) -> Found<'_> {
         let home = self.home(key);
         for index in [home, self.other(key)] {
             let line = self.line(index);
@@ -223,7 +179,9 @@ impl Cache {
                     self.promote(home, (index, way));
                 }
             }
-            return if value >> 120 == MORE {
+            return if value >> 120 == MORE && !ids {
+                Found::Number((value >> 64) as u32 as usize)
+            } else if value >> 120 == MORE {
                 match self.records.get(value as u64, b"") {
                     Some(ids) => Found::Record(ids),
                     None => Found::Nothing,
@@ -258,7 +216,7 @@ impl Cache {
         let mut value = 0u128;
         if ids.len() > IDS || ids.get(IDS - 1).is_some_and(|&id| id >= WIDE) {
             let Some(at) = self.records.put(b"", ids) else { return };
-            value = u128::from(at) | MORE << 120;
+            value = u128::from(at) | (ids.len() as u128) << 64 | MORE << 120;
         } else {
             for (place, &id) in ids.iter().enumerate() {
                 value |= u128::from(id) << (32 * place);
@@ -307,44 +265,26 @@ impl Cache {
     /// The hash of a long piece, 0 where it is too long to be kept; asks for its slots.
     #[inline]
     pub(crate) fn ask_long(&self, piece: &[u8]) -> u64 {
-        if piece.len() > LONGEST {
-            return 0;
-        }
-        let (words, rest) = piece.as_chunks::<8>();
-        let mut hash = piece.len() as u64 ^ 0x9E37_79B9_7F4A_7C15;
-        for word in words {
-            hash = fold(hash ^ u64::from_le_bytes(*word), 0x2D35_8DCC_AA6C_78A5);
-        }
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        let hash = fold(hash ^ u64::from_le_bytes(last), 0x8BB8_4B93_962E_ACC9);
-        prefetch(&self.slots, hash as usize & (self.slots.len() - 1));
-        hash
+        self.slots.ask(piece)
     }
 
     /// Asks for the record of a long piece of this hash.
     #[inline]
     pub(crate) fn ask_record(&self, hash: u64) {
-        if let Some(slot) = self.slot(hash) {
-            self.records.prefetch(slot.at - 1);
+        if let Some(at) = self.slots.get(hash) {
+            self.records.prefetch(at);
         }
     }
 
     /// Whether a long piece of this hash is kept.
     #[inline]
     pub(crate) fn contains_long(&self, hash: u64) -> bool {
-        self.slot(hash).is_some()
-    }
-
-    #[inline]
-    fn slot(&self, hash: u64) -> Option<Slot> {
-        let at = hash as usize & (self.slots.len() - 1);
-        (0..4).map(|way| self.slots[at ^ way]).find(|slot| slot.hash == hash && slot.at != 0)
+        self.slots.get(hash).is_some()
     }
 
     /// The ids of a long piece.
     pub(crate) fn find_long(&self, hash: u64, piece: &[u8]) -> Option<&[u32]> {
-        self.slot(hash).and_then(|slot| self.records.get(slot.at - 1, piece))
+        self.slots.get(hash).and_then(|at| self.records.get(at, piece))
     }
 
     /// Keeps the ids of a long piece.
@@ -354,16 +294,8 @@ impl Cache {
         }
         self.puts += 1;
         if let Some(at) = self.records.put(piece, ids) {
-            self.put_slot(Slot { hash, at: at + 1 });
+            self.entries += usize::from(self.slots.put(hash, at));
         }
-    }
-
-    fn put_slot(&mut self, slot: Slot) {
-        let at = slot.hash as usize & (self.slots.len() - 1);
-        // Of four places the one that was written longer ago.
-        let to = (0..4).map(|way| at ^ way).min_by_key(|&at| self.slots[at].at).unwrap_or(at);
-        self.entries += usize::from(self.slots[to].at == 0);
-        self.slots[to] = slot;
     }
 
     /// Takes over everything into more lines.
@@ -376,16 +308,16 @@ impl Cache {
                 self.put_value(line[way], line[WAYS + way]);
             }
         }
-        for slot in old.slots.into_iter().filter(|slot| slot.at != 0) {
-            self.put_slot(slot);
-        }
+        self.entries += self.slots.take_over(old.slots);
         self.puts = 0;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::key::key;
     use super::*;
+    use crate::table::SHORT;
     use std::collections::HashMap;
 
     fn look(cache: &mut Cache, piece: &[u8]) -> Option<Vec<u32>> {
@@ -397,16 +329,22 @@ mod tests {
         if is_found(number(value)) {
             return Some(ids(value)[..number(value)].to_vec());
         }
-        match cache.find(key) {
+        let counted = match cache.find(key, false) {
+            Found::Value(value) => Some(number(value)),
+            Found::Number(number) => Some(number),
+            Found::Record(_) | Found::Nothing => None,
+        };
+        match cache.find(key, true) {
             Found::Value(value) => Some(ids(value)[..number(value)].to_vec()),
             Found::Record(ids) => Some(ids.to_vec()),
-            Found::Nothing => None,
+            Found::Number(_) | Found::Nothing => None,
         }
+        .inspect(|ids| assert_eq!(Some(ids.len()), counted))
     }
 
     #[test]
     fn what_is_kept_comes_back_and_nothing_else() {
-        for lines in [16, 64, 1 << 12] {
+        for lines in [16, 48, 64, 1 << 12] {
             let mut cache = Cache::with_lines(lines);
             let mut kept = HashMap::new();
             for number in 0..6000u32 {
@@ -437,6 +375,7 @@ mod tests {
                 assert!(found > lines && (lines < 1 << 12 || found > kept.len() * 8 / 10), "{found} in {lines}");
             }
             assert_eq!(look(&mut cache, b"never put"), None);
+            assert_eq!(look(&mut cache, b""), None);
         }
     }
 
@@ -452,24 +391,5 @@ mod tests {
             let value = probe(&cache.lines()[cache.home(key)], key);
             assert_eq!((number(value), ids(value)[0]), (1, id));
         }
-    }
-
-    #[test]
-    fn keys_tell_all_pieces_apart_wherever_they_stand() {
-        let text = b"ab\0\0\xFE\xFF\xFFcdefghijklmnopqrstuvwxyz\0";
-        let mut seen = HashMap::new();
-        for start in 0..text.len() {
-            for end in start + 1..=text.len().min(start + SHORT) {
-                let piece = &text[start..end];
-                let key = key(text, start, end);
-                assert_eq!(key, super::key(piece, 0, piece.len()));
-                assert_eq!(seen.entry(key).or_insert_with(|| piece.to_vec()), piece);
-                assert!(key != 0);
-            }
-            if start + SHORT < text.len() {
-                assert_eq!(key(text, start, text.len()), 0x80 << 120, "too long");
-            }
-        }
-        assert_eq!(look(&mut Cache::with_lines(16), b""), None);
     }
 }

@@ -9,14 +9,17 @@
 //! Invariant: locks are tried and never waited for, so a child that was forked while a lock was held works on without
 //! what it protects. What is kept never changes a result.
 
+mod key;
 mod lines;
 mod memory;
 mod records;
+mod slots;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
-pub(crate) use lines::{Cache, Found, IDS, ids, is_found, key, number, probe};
+pub(crate) use key::key;
+pub(crate) use lines::{Cache, Found, IDS, ids, is_found, number, probe};
 
 use crate::pretokenize::Ends;
 
@@ -26,9 +29,10 @@ pub(crate) const BLOCK: usize = 256;
 
 /// The budget where `TOKFAST_CACHE_BYTES` is not set.
 const BUDGET: usize = 64 << 20;
-/// Lines of the smallest cache (30 KiB), and of the largest (60 MiB).
+/// Lines of the smallest cache (22 KiB), and of the largest (64 MiB): not a power of two, so that it fills the budget.
+/// Lines that are half full have few pieces in their other line.
 const LEAST: usize = 1 << 8;
-const MOST: usize = 1 << 19;
+const MOST: usize = 3 << 18;
 /// Each growth makes so many times the lines.
 const STEP: usize = 4;
 

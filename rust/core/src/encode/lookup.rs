@@ -191,9 +191,10 @@ fn find<S: Sink>(cache: &mut Cache, text: &[u8], (start, end): (usize, usize), k
         let ids = cache.find_long(key as u64, &text[start..end]);
         return ids.inspect(|ids| sink.extend(ids)).is_some();
     }
-    match cache.find(key) {
+    match cache.find(key, S::KEEPS) {
         Found::Value(value) => sink.extend(&cache::ids(value)[..cache::number(value)]),
         Found::Record(ids) => sink.extend(ids),
+        Found::Number(number) => sink.add(number),
         Found::Nothing => return false,
     }
     true

@@ -1,0 +1,73 @@
+//! A piece of at most 15 bytes as a number of 16 bytes: its bytes, and its length on top.
+//!
+//! Naive: hash the bytes and compare them one by one. Idea: one load of 16 bytes, one mask by length, both without a branch
+//! that depends on the text. Invariant: different pieces have different keys, wherever in a text they stand.
+
+use crate::table::SHORT;
+
+/// What is kept of the 16 bytes loaded for a piece of so many bytes; nothing of a piece that is too long.
+const MASK: [u128; SHORT + 2] = {
+    let mut mask = [0; SHORT + 2];
+    let mut len = 1;
+    while len <= SHORT {
+        mask[len] = (1 << (8 * len)) - 1;
+        len += 1;
+    }
+    mask
+};
+
+/// The top byte of a key: its length, never 0 (which marks an empty place). No key that is kept has length 0, so a piece
+/// that is too long is never found.
+const LENGTH: [u128; SHORT + 2] = {
+    let mut length = [0x80 << 120; SHORT + 2];
+    let mut len = 1;
+    while len <= SHORT {
+        length[len] = (0x80 | len as u128) << 120;
+        len += 1;
+    }
+    length
+};
+
+/// The key of `text[start..end]`. Bytes need not be UTF-8: the length stands in the key.
+#[inline]
+pub(crate) fn key(text: &[u8], start: usize, end: usize) -> u128 {
+    let len = (end - start).min(SHORT + 1);
+    let bytes = match text.get(start..start + 16).and_then(|window| window.try_into().ok()) {
+        Some(window) => u128::from_le_bytes(window),
+        None => near_the_end(text, start),
+    };
+    bytes & MASK[len] | LENGTH[len]
+}
+
+/// The last bytes of a text as if zeros came after it.
+#[cold]
+fn near_the_end(text: &[u8], start: usize) -> u128 {
+    let mut window = [0; 16];
+    let rest = text.get(start..).unwrap_or_default();
+    window[..rest.len()].copy_from_slice(rest);
+    u128::from_le_bytes(window)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn keys_tell_all_pieces_apart_wherever_they_stand() {
+        let text = b"ab\0\0\xFE\xFF\xFFcdefghijklmnopqrstuvwxyz\0";
+        let mut seen = HashMap::new();
+        for start in 0..text.len() {
+            for end in start + 1..=text.len().min(start + SHORT) {
+                let piece = &text[start..end];
+                let key = key(text, start, end);
+                assert_eq!(key, super::key(piece, 0, piece.len()));
+                assert_eq!(seen.entry(key).or_insert_with(|| piece.to_vec()), piece);
+                assert!(key != 0);
+            }
+            if start + SHORT < text.len() {
+                assert_eq!(key(text, start, text.len()), 0x80 << 120, "too long");
+            }
+        }
+    }
+}
