@@ -8,6 +8,7 @@
 //! Invariant: the ids are those of `merge_all` of the model, piece by piece, whatever path is taken.
 
 mod lookup;
+mod passes;
 
 use crate::cache::{self, BLOCK, Borrowed, Cache, Pool};
 use crate::error::{Error, Result};

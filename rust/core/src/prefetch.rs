@@ -8,24 +8,22 @@
 
 #![allow(unsafe_code)]
 
-/// Asks for the cache line of `slice[index]`; an index beyond the end asks for nothing.
+/// Asks for the cache line of `slice[index]`; an index beyond the end does no harm.
 #[inline]
 pub(crate) fn prefetch<T>(slice: &[T], index: usize) {
     #[cfg(target_arch = "x86_64")]
-    if let Some(item) = slice.get(index) {
-        // SAFETY: the address lies inside a live slice, and a prefetch reads nothing the program can see. SSE is part
-        // of every x86-64 processor.
-        unsafe {
-            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(item).cast());
-        };
-    }
+    // SAFETY: a prefetch reads nothing the program can see and faults at no address. SSE is part of every x86-64
+    // processor.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
+            slice.as_ptr().wrapping_add(index).cast(),
+        );
+    };
     #[cfg(target_arch = "aarch64")]
-    if let Some(item) = slice.get(index) {
-        // SAFETY: as above; `prfm` is part of every AArch64 processor, and changes neither memory nor flags.
-        unsafe {
-            std::arch::asm!("prfm pldl1keep, [{0}]", in(reg) std::ptr::from_ref(item),
-                options(nostack, readonly, preserves_flags));
-        }
+    // SAFETY: as above; `prfm` is part of every AArch64 processor, and changes neither memory nor flags.
+    unsafe {
+        std::arch::asm!("prfm pldl1keep, [{0}]", in(reg) slice.as_ptr().wrapping_add(index),
+            options(nostack, readonly, preserves_flags));
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = (slice, index);

@@ -31,17 +31,29 @@ const LENGTH: [u128; SHORT + 2] = {
 /// The key of `text[start..end]`. Bytes need not be UTF-8: the length stands in the key.
 #[inline]
 pub(crate) fn key(text: &[u8], start: usize, end: usize) -> u128 {
-    let len = (end - start).min(SHORT + 1);
-    let bytes = match text.get(start..start + 16).and_then(|window| window.try_into().ok()) {
-        Some(window) => u128::from_le_bytes(window),
+    let window = match text.get(start..).and_then(|rest| rest.first_chunk()) {
+        Some(window) => u128::from_le_bytes(*window),
         None => near_the_end(text, start),
     };
-    bytes & MASK[len] | LENGTH[len]
+    key_of(window, end - start)
+}
+
+/// The key of a piece of so many bytes, out of the 16 bytes that begin with it.
+#[inline]
+pub(crate) fn key_of(window: u128, len: usize) -> u128 {
+    let len = len.min(SHORT + 1);
+    window & MASK[len] | LENGTH[len]
+}
+
+/// Whether a key is that of a piece of at most 15 bytes; the others hold a hash, or nothing.
+#[inline]
+pub(crate) fn is_short(key: u128) -> bool {
+    key >> 120 != 0x80
 }
 
 /// The last bytes of a text as if zeros came after it.
 #[cold]
-fn near_the_end(text: &[u8], start: usize) -> u128 {
+pub(crate) fn near_the_end(text: &[u8], start: usize) -> u128 {
     let mut window = [0; 16];
     let rest = text.get(start..).unwrap_or_default();
     window[..rest.len()].copy_from_slice(rest);

@@ -12,14 +12,16 @@
 mod key;
 mod lines;
 mod memory;
+mod pieces;
 mod records;
 mod slots;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
-pub(crate) use key::key;
-pub(crate) use lines::{Cache, Found, IDS, ids, is_found, number, probe};
+pub(crate) use key::{is_short, key, key_of, near_the_end};
+pub(crate) use lines::{IDS, LINE, home, ids, is_found, number, place, value_of, value_of_place};
+pub(crate) use pieces::{Cache, Found};
 
 use crate::pretokenize::Ends;
 
@@ -49,6 +51,37 @@ pub(crate) fn budget() -> usize {
     })
 }
 
+/// What the passes over a block hand on.
+#[derive(Debug, Default)]
+pub(crate) struct BlockRoom {
+    /// The key of each piece, and its line.
+    pub(crate) keys: Vec<u128>,
+    pub(crate) homes: Vec<u32>,
+    /// The value of each piece, where there is one.
+    pub(crate) values: Vec<u128>,
+    /// The places of those that are not in their lines.
+    pub(crate) some: Vec<u32>,
+    /// The ids of pieces that have more than fit into a value.
+    pub(crate) more: Vec<u32>,
+    /// Room for all ids that values hold.
+    pub(crate) ids: Vec<u32>,
+}
+
+impl BlockRoom {
+    fn new() -> Self {
+        Self {
+            keys: vec![0; BLOCK],
+            homes: vec![0; BLOCK],
+            values: vec![0; BLOCK],
+            more: Vec::new(),
+            // One more place than pieces, for what is written before it is known to count.
+            some: vec![0; BLOCK + 1],
+            // Ids are stored by fours, of which fewer may count.
+            ids: vec![0; (BLOCK + 1) * IDS],
+        }
+    }
+}
+
 /// What one thread works with.
 #[derive(Debug, Default)]
 pub(crate) struct Workspace {
@@ -56,12 +89,8 @@ pub(crate) struct Workspace {
     pub(crate) cache: Cache,
     /// Room for the ends of pieces.
     pub(crate) ends: Ends,
-    /// Room for the keys of a block, their lines and their ids, kept so that a short text costs no clearing.
-    pub(crate) keys: Vec<u128>,
-    pub(crate) homes: Vec<u32>,
-    /// Room for the places of some of a block.
-    pub(crate) some: Vec<u32>,
-    pub(crate) ids: Vec<u32>,
+    /// Room for a block, kept so that a short text costs no clearing.
+    pub(crate) room: BlockRoom,
     /// Bytes counted in [`HELD`].
     held: usize,
     /// The most bytes this one may have.
@@ -84,7 +113,7 @@ impl Workspace {
     fn grow_to(&mut self, lines: usize, pool: &Arc<Idle>) -> bool {
         let mut lines = lines.next_power_of_two().clamp(LEAST, MOST);
         while lines > LEAST && Cache::bytes_for(lines) > self.share {
-            lines /= 2;
+            lines = (lines / 2).max(LEAST);
         }
         while lines > self.lines() {
             let more = Cache::bytes_for(lines) - self.held;
@@ -99,7 +128,7 @@ impl Workspace {
                 return true;
             }
             HELD.fetch_sub(more, Relaxed);
-            lines /= 2;
+            lines = (lines / 2).max(LEAST);
         }
         false
     }
@@ -214,12 +243,8 @@ impl Pool {
         workspace.generation = self.0.generation.load(Relaxed);
         workspace.share = budget() / threads.max(1);
         // Text of n bytes has about n / 100 distinct pieces, short text more.
-        if workspace.keys.is_empty() {
-            workspace.keys = vec![0; BLOCK];
-            workspace.homes = vec![0; BLOCK];
-            workspace.some = vec![0; BLOCK + 1];
-            // Ids are stored by fours, of which fewer may count.
-            workspace.ids = vec![0; (BLOCK + 1) * IDS];
+        if workspace.room.keys.is_empty() {
+            workspace.room = BlockRoom::new();
         }
         let grew = workspace.grow_to(bytes / 32, &self.0);
         (Borrowed { pool: self, workspace }, grew)
@@ -252,5 +277,19 @@ impl Pool {
             process_bytes: HELD.load(Relaxed) as u64,
             budget: budget() as u64,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_that_is_too_small_for_anything_gives_the_least() {
+        // The largest number of lines is no power of two: halving it passes the least by.
+        let pool = Pool::default();
+        let (borrowed, grew) = pool.borrow(1 << 40, usize::MAX);
+        assert!(grew);
+        assert_eq!(borrowed.workspace.cache.len(), LEAST);
     }
 }

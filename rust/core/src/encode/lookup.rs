@@ -1,22 +1,21 @@
 //! The ids of a block of pieces, most of which were merged before.
 //!
 //! Naive: find one piece after the other in a hash table: each waits for memory, 80-100 ns beyond the caches.
-//! Idea: a first pass makes the keys of a block and has their lines fetched, a second one reads them, when they have
-//! arrived; it has one branch, for everything that is rare. Long pieces ask for their records in between. The first
-//! piece of a block that is nowhere has all others of its kind gathered ([`merge_ahead`]): what they need is asked for at
-//! once, and three are merged together. The second pass then goes on and finds them.
+//! Idea: a first pass makes the keys of a block and has their lines fetched, a second one takes the values out of them, when
+//! they have arrived ([`super::passes`]). For the rest, mostly few, each step is done for all before the next one: ask for
+//! where they may be, look there, merge what is nowhere, together. So what one waits for, the others wait for too. Every
+//! piece comes to a value, and at the end the values are written out in order; a count only adds up their numbers.
 //! Cost: about one line of the cache a piece.
-//! Invariant: what the second pass does not find it merges, so that nothing depends on what was done before it.
-//! Source: the passes follow the experiments that this crate began with; three at a time was their best, too.
+//! Invariant: a value is what merging the piece gives, wherever it was found.
+//! Source: the passes follow the experiments that this crate began with.
 
+use super::passes::{ask, emit, take};
 use super::{Sink, encode_piece};
-use crate::cache::{self, Cache, Found, IDS, Workspace};
+use crate::cache::{self, BLOCK, BlockRoom, Cache, Found, Workspace};
 use crate::error::Result;
 use crate::interrupt::Interrupt;
-use crate::merge::{self, Merger, PACKED, TOGETHER};
+use crate::merge::{self, Merger, PACKED};
 use crate::model::Model;
-use crate::prefetch::prefetch;
-use crate::table::SHORT;
 
 /// Pieces of a text: `ends` holds where they end, counted from `base`; the first begins at `start`.
 #[derive(Clone, Copy)]
@@ -27,16 +26,54 @@ pub(super) struct Block<'b> {
     pub(super) ends: &'b [u32],
 }
 
-impl Block<'_> {
+impl<'b> Block<'b> {
     /// Where a piece begins and ends.
     #[inline]
     fn span(&self, at: usize) -> (usize, usize) {
         let start = if at == 0 { self.start } else { self.base + self.ends[at - 1] as usize };
         (start, self.base + self.ends[at] as usize)
     }
+
+    #[inline]
+    fn piece(&self, at: usize) -> &'b [u8] {
+        let (start, end) = self.span(at);
+        &self.text[start..end]
+    }
 }
 
-/// Looks up the pieces of a block of at most [`cache::BLOCK`]; returns where the last one ends.
+/// What becomes of pieces whose ids are known.
+struct Known<'k, const KEEPS: bool> {
+    values: &'k mut [u128],
+    more: &'k mut Vec<u32>,
+    /// How many ids there are, where they are only counted.
+    sum: usize,
+}
+
+impl<const KEEPS: bool> Known<'_, KEEPS> {
+    #[inline]
+    fn value(&mut self, at: usize, value: u128) {
+        if KEEPS {
+            self.values[at] = value;
+        } else {
+            self.sum += cache::number(value);
+        }
+    }
+
+    #[inline]
+    fn ids(&mut self, at: usize, ids: &[u32]) {
+        if KEEPS {
+            self.values[at] = cache::value_of(ids).unwrap_or_else(|| {
+                let place = self.more.len() as u64;
+                self.more.extend_from_slice(ids);
+                cache::value_of_place(place, ids.len())
+            });
+        } else {
+            self.sum += ids.len();
+        }
+    }
+}
+
+/// Looks up the pieces of a block of at most [`BLOCK`]; returns where the last one ends.
 #[inline]
 pub(super) fn look_up<S: Sink>(
     tokens: (&Model, Option<&Merger>),
@@ -45,195 +82,184 @@ pub(super) fn look_up<S: Sink>(
     sink: &mut S,
     interrupt: &Interrupt<'_>,
 ) -> Result<usize> {
-    work.lookups += block.ends.len() as u64;
+    let number = block.ends.len();
+    work.lookups += number as u64;
     let end = ask(work, block);
-    let (mut done, mut counted, mut gathered) = (0, 0, false);
-    loop {
-        // Up to the first piece that is not simply there.
-        let Workspace { cache, keys, homes, ids, .. } = &mut *work;
-        let lines = cache.lines();
-        let mut kept = 0;
-        let mut rest = keys[done..block.ends.len()].iter().zip(&homes[done..block.ends.len()]);
-        let stop = rest.position(|(&key, &home)| {
-            let value = cache::probe(&lines[home as usize], key);
-            let number = cache::number(value);
-            if !cache::is_found(number) {
-                return true;
-            }
-            if S::KEEPS {
-                ids[kept..kept + IDS].copy_from_slice(&cache::ids(value));
-                kept += number;
-            } else {
-                counted += number;
-            }
-            false
-        });
-        if S::KEEPS {
-            sink.extend(&ids[..kept]);
-        }
-        let Some(stop) = stop else { break };
-        done += stop;
-        let (key, span) = (keys[done], block.span(done));
-        if !find(cache, block.text, span, key, sink) {
-            if !gathered && let Some(merger) = tokens.1 {
-                gathered = true;
-                merge_ahead(merger, work, block, done);
-                continue;
-            }
-            merge_one(tokens, work, block.text, span, key, sink, interrupt)?;
-        }
-        done += 1;
-    }
     if !S::KEEPS {
-        sink.add(counted);
+        let (rest, sum) = take::<false>(work, number);
+        sink.add(sum);
+        if rest > 0 {
+            sink.add(find_rest::<false>(tokens, work, block, rest, interrupt)?);
+        }
+        return Ok(end);
     }
-    Ok(end)
+    let (rest, _) = take::<true>(work, number);
+    if rest > 0 {
+        find_rest::<true>(tokens, work, block, rest, interrupt)?;
+    }
+    let BlockRoom { values, more, ids, .. } = &mut work.room;
+    let mut left = &values[..number];
+    loop {
+        let (kept, done) = emit(left, ids);
+        sink.extend(&ids[..kept]);
+        let Some((&value, after)) = left[done..].split_first() else { return Ok(end) };
+        if let Some((at, number)) = cache::place(value) {
+            sink.extend(&more[at as usize..at as usize + number]);
+        }
+        left = after;
+    }
 }
 
-/// Makes the keys of a block and asks for what they lead to; returns where the last piece ends.
-#[inline]
-fn ask(work: &mut Workspace, block: Block<'_>) -> usize {
-    let Workspace { cache, keys, homes, some, .. } = work;
-    let lines = cache.lines();
-    let (mut from, mut number) = (block.start, 0);
-    for (at, ((&end, key), home)) in block.ends.iter().zip(&mut *keys).zip(&mut *homes).enumerate() {
-        let end = block.base + end as usize;
-        *key = cache::key(block.text, from, end);
-        *home = cache.home(*key) as u32;
-        prefetch(lines, *home as usize);
-        some[number] = at as u32;
-        number += usize::from(end - from > SHORT);
-        from = end;
-    }
-    // What long pieces hash to stands in their keys, which are in no line.
-    for &at in &some[..number] {
-        let (from, end) = block.span(at as usize);
-        keys[at as usize] |= u128::from(cache.ask_long(&block.text[from..end]));
-    }
-    for &at in &some[..number] {
-        cache.ask_record(keys[at as usize] as u64);
-    }
-    from
-}
-
-/// Merges pieces of a block, from `first` on, that are new, three of about the same length together, and keeps them. A piece that is left
-/// over, or very long, or a token that merging does not make, is left for the second pass.
+/// Finds the pieces of a block that are not in their lines: those at the first `number` of `some`. Returns how many ids they
+/// have, where they are only counted.
 #[inline(never)]
-fn merge_ahead(merger: &Merger, work: &mut Workspace, block: Block<'_>, first: usize) {
-    let Workspace { cache, keys, homes, some, misses, .. } = work;
-    let mut number = 0;
-    let lines = cache.lines();
-    for (at, (&key, &home)) in keys.iter().zip(&*homes).enumerate().take(block.ends.len()).skip(first) {
-        some[number] = at as u32;
-        number += usize::from(!cache::is_found(cache::number(cache::probe(&lines[home as usize], key))));
-    }
-    for &at in &some[..number] {
-        cache.ask_other(keys[at as usize]);
-    }
-    let mut queues = [[0; TOGETHER]; merge::CLASSES];
-    let mut waiting = [0; merge::CLASSES];
-    for &at in &some[..number] {
-        let (from, end) = block.span(at as usize);
-        let key = keys[at as usize];
-        let known = if end - from > SHORT { cache.contains_long(key as u64) } else { cache.contains(key) };
-        if known || end - from > PACKED || merger.exception(block.text, from, end).is_some() {
-            continue;
-        }
-        let class = merge::class(end - from);
-        queues[class][waiting[class]] = at as usize;
-        waiting[class] += 1;
-        if waiting[class] == TOGETHER {
-            waiting[class] = 0;
-            merge_three(merger, (cache, misses), keys, block, queues[class]);
-        }
-    }
-    // Those of all lengths that are left; the last but one stands in for a third that is missing.
-    let (mut left, mut number) = ([0; merge::CLASSES * TOGETHER], 0);
-    for (queue, waiting) in queues.iter().zip(waiting) {
-        left[number..number + waiting].copy_from_slice(&queue[..waiting]);
-        number += waiting;
-    }
-    for three in left[..number].chunks(TOGETHER).filter(|three| three.len() > 1) {
-        merge_three(merger, (cache, misses), keys, block, [three[0], three[1], three[three.len() - 1]]);
-    }
-}
-
-/// Merges three pieces and keeps them.
-#[inline]
-fn merge_three(
-    merger: &Merger,
-    (cache, misses): (&mut Cache, &mut u64),
-    keys: &[u128],
+fn find_rest<const KEEPS: bool>(
+    tokens: (&Model, Option<&Merger>),
+    work: &mut Workspace,
     block: Block<'_>,
-    three: [usize; TOGETHER],
-) {
-    let pieces = three.map(|at| {
-        let (from, end) = block.span(at);
-        &block.text[from..end]
-    });
-    let mut ids = [[0; PACKED]; TOGETHER];
-    let lens = merger.merge_together(pieces, &mut ids);
-    for (((at, piece), ids), len) in three.into_iter().zip(pieces).zip(&ids).zip(lens) {
-        if piece.len() <= SHORT {
-            cache.put(keys[at], &ids[..len]);
+    number: usize,
+    interrupt: &Interrupt<'_>,
+) -> Result<usize> {
+    let Workspace { cache, room: BlockRoom { values, keys, some, more, .. }, misses, .. } = work;
+    more.clear();
+    let mut known = Known::<KEEPS> { values, more, sum: 0 };
+    for &at in &some[..number] {
+        let key = &mut keys[at as usize];
+        if cache::is_short(*key) {
+            cache.ask_other(*key);
         } else {
-            cache.put_long(keys[at] as u64, piece, &ids[..len]);
+            // What a long piece hashes to stands in its key, which is in no line.
+            *key |= u128::from(cache.ask_long(block.piece(at as usize)));
         }
     }
-    *misses += if three[1] == three[2] { 2 } else { 3 };
+    for &at in &some[..number] {
+        let key = keys[at as usize];
+        if !cache::is_short(key) {
+            cache.ask_record(key as u64);
+        }
+    }
+    let mut new = 0;
+    for index in 0..number {
+        let at = some[index];
+        if !find(cache, block, at as usize, keys[at as usize], &mut known) {
+            some[new] = at;
+            new += 1;
+        }
+    }
+    if new > 0 {
+        merge_new(tokens, (cache, misses), block, keys, &mut some[..new], &mut known, interrupt)?;
+    }
+    Ok(known.sum)
 }
 
-/// Whether a piece that the first look did not find is kept elsewhere; its ids go to `sink`.
-#[cold]
-#[inline(never)]
-fn find<S: Sink>(cache: &mut Cache, text: &[u8], (start, end): (usize, usize), key: u128, sink: &mut S) -> bool {
-    if end - start > SHORT {
-        let ids = cache.find_long(key as u64, &text[start..end]);
-        return ids.inspect(|ids| sink.extend(ids)).is_some();
+/// Whether a piece that is not in its line is kept elsewhere.
+#[inline]
+fn find<const KEEPS: bool>(
+    cache: &mut Cache,
+    block: Block<'_>,
+    at: usize,
+    key: u128,
+    known: &mut Known<'_, KEEPS>,
+) -> bool {
+    if !cache::is_short(key) {
+        let ids = cache.find_long(key as u64, block.piece(at));
+        return ids.inspect(|ids| known.ids(at, ids)).is_some();
     }
-    match cache.find(key, S::KEEPS) {
-        Found::Value(value) => sink.extend(&cache::ids(value)[..cache::number(value)]),
-        Found::Record(ids) => sink.extend(ids),
-        Found::Number(number) => sink.add(number),
+    match cache.find(key, KEEPS) {
+        Found::Value(value) => known.value(at, value),
+        Found::Record(ids) => known.ids(at, ids),
+        Found::Number(number) => known.sum += number,
         Found::Nothing => return false,
     }
     true
 }
 
-/// Merges a piece and keeps it.
-#[cold]
+/// Merges the pieces at the places `new`, and keeps them: short ones together, one that comes twice once.
 #[inline(never)]
-fn merge_one<S: Sink>(
+fn merge_new<const KEEPS: bool>(
+    tokens: (&Model, Option<&Merger>),
+    (cache, misses): (&mut Cache, &mut u64),
+    block: Block<'_>,
+    keys: &[u128],
+    new: &mut [u32],
+    known: &mut Known<'_, KEEPS>,
+    interrupt: &Interrupt<'_>,
+) -> Result<()> {
+    let mut queues = [[0u32; BLOCK]; merge::CLASSES];
+    let mut waiting = [0; merge::CLASSES];
+    // The places of new pieces by their keys.
+    let mut seen = [u16::MAX; BLOCK];
+    let (mut others, mut again) = (0, new.len());
+    let mut next = 0;
+    while next < again {
+        let at = new[next];
+        let (from, end) = block.span(at as usize);
+        let piece = &block.text[from..end];
+        let same = &mut seen[cache::home(keys[at as usize], BLOCK)];
+        if keys.get(usize::from(*same)) == Some(&keys[at as usize]) && block.piece(usize::from(*same)) == piece {
+            again -= 1;
+            new.swap(next, again);
+            continue;
+        }
+        *same = at as u16;
+        next += 1;
+        match tokens.1 {
+            Some(merger) if piece.len() <= PACKED && merger.exception(block.text, from, end).is_none() => {
+                let class = merge::class(piece.len());
+                queues[class][waiting[class]] = at;
+                waiting[class] += 1;
+            }
+            _ => {
+                new[others] = at;
+                others += 1;
+            }
+        }
+    }
+    *misses += again as u64;
+    let mut keep = |at: u32, ids: &[u32]| {
+        let key = keys[at as usize];
+        known.ids(at as usize, ids);
+        if cache::is_short(key) {
+            cache.put(key, ids);
+        } else {
+            cache.put_long(key as u64, block.piece(at as usize), ids);
+        }
+    };
+    if let Some(merger) = tokens.1 {
+        for (queue, waiting) in queues.iter().zip(waiting) {
+            merger.merge_many(&queue[..waiting], |at| block.piece(at as usize), &mut keep);
+        }
+    }
+    let mut ids = Vec::new();
+    for &at in &new[..others] {
+        ids.clear();
+        merge_one(tokens, block.text, block.span(at as usize), &mut ids, interrupt)?;
+        keep(at, &ids);
+    }
+    for &at in &new[again..] {
+        if !find(cache, block, at as usize, keys[at as usize], known) {
+            // It is not kept, or not any more.
+            ids.clear();
+            merge_one(tokens, block.text, block.span(at as usize), &mut ids, interrupt)?;
+            known.ids(at as usize, &ids);
+        }
+    }
+    Ok(())
+}
+
+/// The ids of any piece.
+fn merge_one(
     (model, merger): (&Model, Option<&Merger>),
-    work: &mut Workspace,
     text: &[u8],
     (start, end): (usize, usize),
-    key: u128,
-    sink: &mut S,
+    ids: &mut Vec<u32>,
     interrupt: &Interrupt<'_>,
 ) -> Result<()> {
     let piece = &text[start..end];
-    work.misses += 1;
-    let (mut room, mut many) = ([0; PACKED], Vec::new());
-    let ids = if let Some(merger) = merger {
-        if let Some(id) = merger.exception(text, start, end) {
-            room[0] = id;
-            &room[..1]
-        } else if piece.len() <= PACKED {
-            merger.merge_into(piece, &mut room)
-        } else {
-            merger.merge(piece, &mut many, interrupt)?;
-            &many
-        }
-    } else {
-        encode_piece(model, piece, &mut many, interrupt)?;
-        &many
-    };
-    if piece.len() <= SHORT {
-        work.cache.put(key, ids);
-    } else {
-        work.cache.put_long(key as u64, piece, ids);
+    match merger.map(|merger| (merger, merger.exception(text, start, end))) {
+        Some((_, Some(id))) => ids.push(id),
+        Some((merger, None)) => merger.merge(piece, ids, interrupt)?,
+        None => encode_piece(model, piece, ids, interrupt)?,
     }
-    sink.extend(ids);
     Ok(())
 }

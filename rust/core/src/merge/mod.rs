@@ -21,7 +21,7 @@ use crate::interrupt::Interrupt;
 use crate::model::Model;
 use crate::table::ByteTable;
 use long::Long;
-pub(crate) use packed::{CLASSES, TOGETHER, class};
+pub(crate) use packed::{CLASSES, class};
 use pairs::{MOST, NONE, Pairs};
 
 /// The longest piece that is merged in two small arrays.
@@ -101,8 +101,7 @@ impl Merger {
     /// Appends the ids of a piece of any length, as merges alone make them.
     pub(crate) fn merge(&self, piece: &[u8], ids: &mut Vec<u32>, interrupt: &Interrupt<'_>) -> Result<()> {
         if piece.len() <= PACKED {
-            let mut room = [0; PACKED];
-            ids.extend_from_slice(self.merge_into(piece, &mut room));
+            self.merge_many(&[0], |_| piece, |_, found| ids.extend_from_slice(found));
             return Ok(());
         }
         let from = ids.len();
@@ -117,21 +116,11 @@ impl Merger {
         Ok(())
     }
 
-    /// The ids of a piece of at most [`PACKED`] bytes.
+    /// Hands the ids of pieces to `done`, in any order: `piece` gives the bytes of each by its name, 1 to [`PACKED`], all of
+    /// one [`class`].
     #[inline]
-    pub(crate) fn merge_into<'i>(&self, piece: &[u8], ids: &'i mut [u32; PACKED]) -> &'i [u32] {
-        let number = packed::merge(self, piece, ids);
-        &ids[..number]
-    }
-
-    /// The ids of three pieces of 1 to [`PACKED`] bytes, sooner than one after the other; how many each has.
-    #[inline]
-    pub(crate) fn merge_together(
-        &self,
-        pieces: [&[u8]; TOGETHER],
-        ids: &mut [[u32; PACKED]; TOGETHER],
-    ) -> [usize; TOGETHER] {
-        packed::merge_together(self, pieces, ids)
+    pub(crate) fn merge_many<'t>(&self, names: &[u32], piece: impl Fn(u32) -> &'t [u8], done: impl FnMut(u32, &[u32])) {
+        packed::merge(self, names, piece, done);
     }
 
     /// The token that a piece is although merging it would give others.
@@ -222,20 +211,26 @@ mod tests {
                 Long::new(&merger).encode(&merger, piece, &mut symbols, &Interrupt::never()).unwrap();
                 prop_assert_eq!(&id(symbols), &expected);
             }
-            if piece.len() <= PACKED {
-                let mut room = [0; PACKED];
-                let len = packed::any(&merger, piece, &mut room);
-                prop_assert_eq!(&room[..len], &expected);
-                {
-                    let mut rooms = [[0; PACKED]; TOGETHER];
-                    // The others end sooner.
-                    let pieces = [&piece[..1], piece, &piece[..piece.len().div_ceil(2)]];
-                    for lens in [packed::any_together(&merger, pieces, &mut rooms), merger.merge_together(pieces, &mut rooms)] {
-                        for ((piece, len), room) in pieces.iter().zip(lens).zip(&rooms) {
-                            let mut expected = Vec::new();
-                            merge_all(&model, piece, &mut expected);
-                            prop_assert_eq!(&room[..len], &expected);
-                        }
+        }
+
+        #[test]
+        fn many_at_once_equal_one_by_one((model, _) in random_models(), pieces in prop::collection::vec("[abc]{1,20}|[abcd\\xff]{1,32}|[ab]{1,64}|a{1,64}", 1..40)) {
+            let merger = Merger::new(&model).unwrap();
+            for class in 0..CLASSES {
+                let names: Vec<u32> = (0..pieces.len()).filter(|&name| packed::class(pieces[name].len()) == class).map(|name| name as u32).collect();
+                for portable in [false, true] {
+                    let mut found = vec![Vec::new(); pieces.len()];
+                    let piece = |name: u32| pieces[name as usize].as_bytes();
+                    let done = |name: u32, ids: &[u32]| found[name as usize] = ids.to_vec();
+                    if portable {
+                        packed::any(&merger, &names, piece, done);
+                    } else {
+                        merger.merge_many(&names, piece, done);
+                    }
+                    for &name in &names {
+                        let mut expected = Vec::new();
+                        merge_all(&model, pieces[name as usize].as_bytes(), &mut expected);
+                        prop_assert_eq!(&found[name as usize], &expected);
                     }
                 }
             }

@@ -3,7 +3,8 @@
 //! Naive: open addressing at half load: 4 MiB for 100,000 pairs, and a loop whose end nobody can predict.
 //! Idea: pairs are known when a vocabulary is loaded. They are thrown into buckets; for each bucket, the largest first, a
 //! displacement is found that sends its pairs to free slots. A look-up reads the displacement, then one slot, and
-//! compares the pair: two loads, no branch, about 1 MiB for 100,000 pairs.
+//! compares the pair: two loads, no branch, about 1 MiB for 100,000 pairs. Six pairs in ten that are looked up make nothing:
+//! a filter of 128 KiB knows nine of ten of these, which then read one slot that is always near.
 //! Cost: linear to build (10 ms for 100,000 pairs). Worst case: a seed that fails is replaced by another.
 //! Invariant: a pair that was not put in gives [`NONE`]: the slot holds the whole pair.
 //! Source: Belazzougui, Botelho and Dietzfelbinger, *Hash, displace, and compress* (2009).
@@ -23,6 +24,8 @@ pub(super) struct Pairs {
     /// Left, right and product, 20 bits each; all ones where there is no pair.
     slots: Vec<u64>,
     displacements: Vec<u16>,
+    /// A bit for each of the values that the upper bits of hashes have: whether a pair has it.
+    filter: Vec<u64>,
     seed: u64,
 }
 
@@ -39,6 +42,7 @@ impl Pairs {
             let mut table = Self {
                 slots: vec![u64::MAX; slots],
                 displacements: vec![0; buckets],
+                filter: vec![0; slots / 8],
                 seed: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15),
             };
             table.fill(pairs).then_some(table)
@@ -56,6 +60,12 @@ impl Pairs {
         (hash >> 20).wrapping_add(step * u64::from(displacement)) as usize & (self.slots.len() - 1)
     }
 
+    /// Where the filter has the bit of a hash.
+    #[inline]
+    fn bit(&self, hash: u64) -> (usize, u32) {
+        ((hash >> 32) as usize & (self.filter.len() - 1), (hash >> 58) as u32)
+    }
+
     /// Finds a displacement for every bucket; `false` where one has none.
     fn fill(&mut self, pairs: &[(u32, u32, u32)]) -> bool {
         let mask = self.displacements.len() - 1;
@@ -71,6 +81,8 @@ impl Pairs {
         let mut members = vec![(0u64, 0u64); pairs.len()];
         for &(left, right, product) in pairs {
             let hash = self.hash(key(left, right));
+            let (word, bit) = self.bit(hash);
+            self.filter[word] |= 1 << bit;
             let place = &mut next[hash as usize & mask];
             members[*place as usize] = (hash, key(left, right) << 20 | u64::from(product));
             *place += 1;
@@ -99,13 +111,21 @@ impl Pairs {
     }
 
     /// What two symbols make, or [`NONE`].
+    ///
+    /// Whether a pair is there cannot be foreseen, and is known late: a branch on it would stop all that goes on
+    /// meanwhile. So it is arithmetic, in a form that compilers do not turn into a branch.
     #[inline]
     pub(super) fn get(&self, left: u32, right: u32) -> u32 {
         let key = key(left, right);
         let hash = self.hash(key);
         let displacement = self.displacements[hash as usize & (self.displacements.len() - 1)];
-        let entry = self.slots[self.slot(hash, displacement)];
-        if entry >> 20 == key { entry as u32 & (MOST as u32) } else { NONE }
+        // Most pairs make nothing; what has no bit reads the first slot, which is near, instead of one that is not.
+        let (word, bit) = self.bit(hash);
+        let there = (self.filter[word] << (63 - bit)).cast_signed() >> 63;
+        let entry = self.slots[self.slot(hash, displacement) & there.cast_unsigned() as usize];
+        // 0 if the pair is that of the entry, else 1.
+        let differs = (((entry >> 20) ^ key).count_ones() + 63) >> 6;
+        entry as u32 & (MOST as u32) | differs.wrapping_neg()
     }
 }
 

@@ -1,0 +1,186 @@
+//! The passes over a block of pieces: make keys and ask for lines, take what is there, list what is not.
+//!
+//! Naive: one look-up after the other, each with a branch on what it found.
+//! Idea: every pass is one loop without a branch that text can surprise. The two keys of a line are compared at once: four
+//! lanes of 8 bytes give four bits, and a table says which part of the line is the value. What is not there gives a part
+//! that is no value, and ends the loop.
+//! Cost: 21.5 million pieces of mixed text that were seen before are counted in 0.23 s (median of 4, min 0.230) instead of
+//! 0.26 s, which one exit for each rare piece and comparisons of 128 bits took; half of it is waiting for lines.
+//! Invariant: [`ask`], [`take`] and [`missing`] are the same on every processor.
+//! Source: gigatoken's 15-byte keys; the comparison by lanes was measured in the experiments that this crate began with.
+
+#![allow(unsafe_code)]
+// The loops must end up in the functions that allow the instructions.
+#![allow(clippy::inline_always)]
+
+use super::lookup::Block;
+use crate::cache::{self, BLOCK, BlockRoom, IDS, LINE, Workspace};
+use crate::prefetch::prefetch;
+
+/// The part of a line where the value of a key lies, for each combination of equal halves of its two keys.
+const PART: [u8; 16] = {
+    let mut part = [0; 16];
+    part[0b0011] = 2;
+    part[0b1100] = 3;
+    // Both are this key.
+    part[0b1111] = 2;
+    part
+};
+
+/// How the two keys of a line are compared with one.
+trait Compare: Copy {
+    /// Where in the line the value is: its second half, or 0 where the key is not there.
+    fn part(self, line: &[u8; LINE], key: &u128) -> usize;
+}
+
+/// On every processor.
+#[derive(Clone, Copy)]
+struct Portable;
+
+impl Compare for Portable {
+    #[inline(always)]
+    fn part(self, line: &[u8; LINE], key: &u128) -> usize {
+        let [first, second, ..] = line.as_chunks().0 else { return 0 };
+        let [first, second] = [first, second].map(|half| u8::from(u128::from_le_bytes(*half) == *key));
+        usize::from(first * 2 + second * 3) & 3
+    }
+}
+
+/// Proof that the processor has AVX2 and BMI2.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+struct Avx2(());
+
+#[cfg(target_arch = "x86_64")]
+impl Avx2 {
+    #[inline]
+    fn new() -> Option<Self> {
+        let has = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2");
+        has.then_some(Self(()))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Compare for Avx2 {
+    #[inline(always)]
+    fn part(self, line: &[u8; LINE], key: &u128) -> usize {
+        use std::arch::x86_64::{
+            _mm_loadu_si128, _mm256_broadcastsi128_si256, _mm256_castsi256_pd, _mm256_cmpeq_epi64, _mm256_loadu_si256,
+            _mm256_movemask_pd,
+        };
+        // SAFETY: the processor has these instructions, since `self` exists; 32 of 64 bytes, and the 16 of the key, are
+        // read without any demand on where they lie.
+        let equal = unsafe {
+            let keys = _mm256_loadu_si256(line.as_ptr().cast());
+            let key = _mm256_broadcastsi128_si256(_mm_loadu_si128(std::ptr::from_ref(key).cast()));
+            _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(keys, key)))
+        };
+        usize::from(PART[equal.cast_unsigned() as usize & 15])
+    }
+}
+
+/// The value in that part of a line; a key, which is no value, for part 0.
+#[inline(always)]
+fn value(line: &[u8; LINE], part: usize) -> u128 {
+    let parts: &[[u8; 16]] = line.as_chunks().0;
+    u128::from_le_bytes(parts[part & 3])
+}
+
+/// Makes the keys of a block and asks for their lines; returns where the last piece ends.
+#[inline]
+pub(super) fn ask(work: &mut Workspace, block: Block<'_>) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if Avx2::new().is_some() {
+        // SAFETY: the processor has these instructions.
+        return unsafe { ask_with_avx2(work, block) };
+    }
+    ask_any(work, block)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi2")]
+fn ask_with_avx2(work: &mut Workspace, block: Block<'_>) -> usize {
+    ask_any(work, block)
+}
+
+#[inline(always)]
+fn ask_any(work: &mut Workspace, block: Block<'_>) -> usize {
+    let lines = work.cache.lines().all();
+    let BlockRoom { keys, homes, .. } = &mut work.room;
+    let Block { text, base, .. } = block;
+    // Before here a window of 16 bytes may begin.
+    let windows = text.len().saturating_sub(15);
+    let mut from = block.start;
+    for ((&end, key), home) in block.ends.iter().zip(keys).zip(homes) {
+        let end = base + end as usize;
+        let window = if from < windows {
+            // SAFETY: `from + 16 <= text.len()`.
+            unsafe { text.as_ptr().add(from).cast::<[u8; 16]>().read_unaligned() }
+        } else {
+            cache::near_the_end(text, from).to_le_bytes()
+        };
+        *key = cache::key_of(u128::from_le_bytes(window), end - from);
+        let line = cache::home(*key, lines.len());
+        *home = line as u32;
+        prefetch(lines, line);
+        from = end;
+    }
+    from
+}
+
+/// Takes the values of the first pieces, so many, out of their lines; lists the places of those that are not there in
+/// `some`. Returns how many these are, and how many ids the others have; values are kept where they are asked for.
+#[inline]
+pub(super) fn take<const KEEPS: bool>(work: &mut Workspace, number: usize) -> (usize, usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(avx2) = Avx2::new() {
+        // SAFETY: the processor has these instructions.
+        return unsafe { take_with_avx2::<KEEPS>(avx2, work, number) };
+    }
+    take_any::<KEEPS>(Portable, work, number)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi2")]
+fn take_with_avx2<const KEEPS: bool>(avx2: Avx2, work: &mut Workspace, number: usize) -> (usize, usize) {
+    take_any::<KEEPS>(avx2, work, number)
+}
+
+#[inline(always)]
+fn take_any<const KEEPS: bool>(compare: impl Compare, work: &mut Workspace, number: usize) -> (usize, usize) {
+    let lines = work.cache.lines().all();
+    let BlockRoom { keys, homes, some, values, .. } = &mut work.room;
+    let Some(some) = some.first_chunk_mut::<{ BLOCK + 1 }>() else { return (0, 0) };
+    let (mut rest, mut sum) = (0, 0);
+    for (at, ((key, &home), kept)) in keys[..number].iter().zip(&*homes).zip(values).enumerate() {
+        let line = &lines[home as usize];
+        let value = value(line, compare.part(line, key));
+        let ids = cache::number(value);
+        let found = cache::is_found(ids);
+        if KEEPS {
+            *kept = value;
+        } else {
+            sum += if found { ids } else { 0 };
+        }
+        some[rest.min(BLOCK)] = at as u32;
+        rest += usize::from(!found);
+    }
+    (rest, sum)
+}
+
+/// Writes the ids of values to the front of `ids`, up to the first value that has none inside; returns how many ids, and
+/// how many values. `ids` has room for them all.
+#[inline]
+pub(super) fn emit(values: &[u128], ids: &mut [u32]) -> (usize, usize) {
+    let mut kept = 0;
+    let stop = values.iter().position(|&value| {
+        let number = cache::number(value);
+        if !cache::is_found(number) {
+            return true;
+        }
+        ids[kept..kept + IDS].copy_from_slice(&cache::ids(value));
+        kept += number;
+        false
+    });
+    (kept, stop.unwrap_or(values.len()))
+}
