@@ -40,6 +40,8 @@ class Problem(NamedTuple):
         One number per query head.
     dtype : numpy.dtype
         float32 or float64: what the kernels compute in.
+    unit : float
+        What scores are multiplied with: 1, or ``log2(e)`` where a kernel takes ``exp2`` for ``exp``.
     """
 
     q: Array
@@ -55,6 +57,18 @@ class Problem(NamedTuple):
     sinks: Array | None
     slopes: Array | None
     dtype: np.dtype[Any]
+    unit: float = 1.0
+
+    def in_unit(self, unit: float) -> Problem:
+        """Multiply all scores of the problem with ``unit``; it must not have an additive mask."""
+        factor = self.dtype.type(unit)
+        return self._replace(
+            scale=self.scale * factor,
+            softcap=None if self.softcap is None else self.softcap * unit,
+            sinks=None if self.sinks is None else self.sinks * factor,
+            slopes=None if self.slopes is None else self.slopes * factor,
+            unit=unit,
+        )
 
     @property
     def group_size(self) -> int:
@@ -65,6 +79,11 @@ class Problem(NamedTuple):
     def score_shape(self) -> tuple[int, ...]:
         """Shape of the score matrix that must not be built for long inputs."""
         return (*self.q.shape[:-1], self.k.shape[-2])
+
+    @property
+    def has_additive_mask(self) -> bool:
+        """True when there is a mask of numbers, not of booleans."""
+        return self.mask is not None and self.mask.dtype.kind != "b"
 
     @property
     def is_ragged(self) -> bool:
@@ -80,20 +99,14 @@ class Problem(NamedTuple):
             n_keys = int(lengths[index])
             yield (
                 index,
-                Problem(
+                self._replace(
                     q=self.q[index],
                     k=self.k[index][:, :n_keys],
                     v=self.v[index][:, :n_keys],
                     lead=(),
-                    scale=self.scale,
-                    softcap=self.softcap,
                     mask=None if self.mask is None else self.mask[index][..., :n_keys],
-                    band=self.band,
                     offsets=np.asarray(offsets[index]),
                     lengths=np.asarray(n_keys),
-                    sinks=self.sinks,
-                    slopes=self.slopes,
-                    dtype=self.dtype,
                 ),
             )
 
