@@ -328,6 +328,7 @@ def test_matrices_without_heads_are_one_head() -> None:
 
 def test_out_receives_the_result() -> None:
     q, k, v = inputs()
+    assert scaled_dot_product_attention(q, k, v, return_weights=np.True_)[1].shape == (2, 4, 9, 14)  # type: ignore[arg-type]
     out = np.empty((2, 4, 9, 6), dtype=np.float32)
     assert scaled_dot_product_attention(q, k, v, out=out) is out
     assert np.array_equal(out, scaled_dot_product_attention(q, k, v))
@@ -492,6 +493,8 @@ def test_softmax() -> None:
         softmax([1j])
     with pytest.raises(ValueError, match="x is a single number"):
         softmax(3.0)
+    with pytest.raises(TypeError, match=r"out is a list; give an ndarray of shape \(2,\)"):
+        softmax([1.0, 2.0], out=[0.0, 0.0])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"out has shape \(3,\), but the result has shape \(5, 7\)"):
         softmax(x, out=np.empty(3))
 
@@ -502,6 +505,8 @@ def test_causal_mask() -> None:
         assert np.array_equal(causal_mask(4, 6, offset), expected)
     with pytest.raises(ValueError, match="q_len is -1"):
         causal_mask(-1, 3)
+    with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+        causal_mask(2, 3, offset=0.5)  # type: ignore[arg-type]
 
 
 Q, K, V = inputs()
@@ -533,6 +538,9 @@ BAD_CALLS: list[tuple[type[Exception], str, tuple[Any, ...], dict[str, Any]]] = 
     (ValueError, r"becomes mask\[:, None, None, :\]", (Q, K, V), {"mask": np.ones((2, 14), dtype=bool)}),
     (TypeError, "out is a list", (Q, K, V), {"out": [0.0]}),
     (TypeError, "cannot be interpreted as an integer", (Q, K, V), {"threads": 1.5}),
+    (TypeError, "scale is 'x'; give a number", (Q, K, V), {"scale": "x"}),
+    (TypeError, r"softcap is \[1.0\]; give a number", (Q, K, V), {"softcap": [1.0]}),
+    (TypeError, "sinks has dtype", (Q, K, V), {"sinks": ["a"] * 4}),
     (ValueError, "softcap is -1", (Q, K, V), {"softcap": -1.0}),
     (ValueError, r"sinks has shape \(3,\); expected \(4,\)", (Q, K, V), {"sinks": [1.0, 2.0, 3.0]}),
     (ValueError, "return_weights is 'probabilities'", (Q, K, V), {"return_weights": "probabilities"}),

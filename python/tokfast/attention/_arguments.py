@@ -141,9 +141,12 @@ def check(
     n_heads, n_queries, head_dim = q.shape[-3:]
     n_keys = k.shape[-2]
     visible = band(is_causal=is_causal, window=window)
+    for name, number in (("scale", scale), ("softcap", softcap)):
+        if number is not None and (np.ndim(number) or np.asarray(number).dtype.kind not in "iuf"):
+            raise TypeError(f"{name} is {number!r}; give a number, or None for the default")
     if scale is None:
         scale = 1.0 / math.sqrt(head_dim) if head_dim else 1.0
-    if softcap is not None and not 0.0 <= float(softcap) < math.inf:
+    if softcap is not None and not 0.0 <= softcap < math.inf:
         raise ValueError(f"softcap is {softcap}; give a positive number, or None or 0 for no cap")
     return Problem(
         q=q,
@@ -257,7 +260,9 @@ def _integers(name: str, value: npt.ArrayLike, lead: tuple[int, ...]) -> npt.NDA
 def _per_head(name: str, value: npt.ArrayLike | None, n_heads: int, dtype: np.dtype[Any]) -> Array | None:
     if value is None:
         return None
-    numbers = np.asarray(value, dtype=dtype)
+    numbers = np.asarray(value)
+    if numbers.dtype.kind not in "iuf" and numbers.dtype.name != "bfloat16":
+        raise TypeError(f"{name} has dtype {numbers.dtype}; give one real number per query head")
     if numbers.shape != (n_heads,):
         raise ValueError(f"{name} has shape {numbers.shape}; expected ({n_heads},), one number per query head")
-    return numbers
+    return numbers.astype(dtype)

@@ -16,6 +16,7 @@ Masks here are True where a key may be attended. Note that ``torch.nn.MultiheadA
 
 from __future__ import annotations
 
+import operator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,9 +55,9 @@ def causal_mask(q_len: int, k_len: int, offset: int = 0) -> npt.NDArray[np.bool_
     array([[1, 1, 1, 0],
            [1, 1, 1, 1]])
     """
-    if q_len < 0 or k_len < 0:
+    if operator.index(q_len) < 0 or operator.index(k_len) < 0:
         raise ValueError(f"q_len is {q_len} and k_len is {k_len}; lengths must not be negative")
-    return np.tri(q_len, k_len, offset, dtype=np.bool_)
+    return np.tri(q_len, k_len, operator.index(offset), dtype=np.bool_)
 
 
 class Band(NamedTuple):
