@@ -34,6 +34,11 @@ def inputs(n_queries: int = 9, n_keys: int = 14, *, seed: int = 0) -> tuple[Arra
     return tuple(normal(*shape, seed=seed) for shape in shapes)  # type: ignore[return-value]
 
 
+def in_float64(q: Array, k: Array, v: Array, **options: Any) -> Array:
+    q, k, v = (x.astype(np.float64) for x in (q, k, v))
+    return np.asarray(scaled_dot_product_attention(q, k, v, **options, block_size="dense"))
+
+
 RANDOM_MASK = np.random.default_rng(5).random((2, 1, 9, 14)) < 0.5
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -155,6 +160,30 @@ def test_large_scores_beside_a_moderate_sample(
     expected, _ = attend(q, k, v, softcap=softcap)
     got = scaled_dot_product_attention(q, k, v, softcap=softcap, block_size=(64, 128))
     np.testing.assert_allclose(got, expected, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("path", ["dense", None, 64, (64, 100)], ids=str)
+@pytest.mark.parametrize(
+    ("q_factor", "k_factor", "v_factor"),
+    [(1, 1, 1e25), (1, 1, 1e-30), (1, 1, 1e5), (1, 1e15, 1), (1e-30, 1, 1)],
+)
+def test_sizes_near_the_ends_of_float32(q_factor: float, k_factor: float, v_factor: float, path: Any) -> None:
+    q, k, v = normal(1, 2, 200, 16), normal(1, 2, 300, 16, seed=1), normal(1, 2, 300, 5, seed=2)
+    q, k, v = q * np.float32(q_factor), k * np.float32(k_factor), v * np.float32(v_factor)
+    expected = in_float64(q, k, v)
+    got = scaled_dot_product_attention(q, k, v, block_size=path)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6 * float(np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("path", ["dense", None, 64, (64, 100)], ids=str)
+@pytest.mark.parametrize("shift", [-90.0, -45.0, 50.0, 58.0, 90.0])
+def test_all_scores_shifted(shift: float, path: Any) -> None:
+    """A feature that all queries and all keys share: by it every score is near the shift."""
+    q, k, v = normal(1, 2, 200, 16), normal(1, 2, 300, 16, seed=1), normal(1, 2, 300, 5, seed=2)
+    expected = in_float64(q[..., :15], k[..., :15], v, scale=0.25)
+    q[..., 15], k[..., 15] = shift / 2.5, 10
+    got = scaled_dot_product_attention(q, k, v, block_size=path)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=5e-5)
 
 
 @pytest.mark.parametrize("unit", [1.0, math.log2(math.e)])

@@ -190,10 +190,10 @@ class Worker:
     def attend(self, job: Job) -> None:
         """One block of rows over all tiles it can see; once more, with peaks, if it does not go without."""
         is_done = False
-        if self.stage is None and job.head.is_moderate:
-            with np.errstate(over="ignore", invalid="ignore"):  # if it matters, the second time reports it
+        with np.errstate(over="ignore", invalid="ignore"):  # if it matters, the second time reports it
+            if self.stage is None and job.head.is_moderate:
                 self._add_tiles(job, has_peak=False)
-            is_done = self.online.is_sound()
+                is_done = self.online.is_sound()
         if not is_done:
             self._add_tiles(job, has_peak=True)
         self.online.write(job.out)
