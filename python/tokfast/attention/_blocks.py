@@ -220,20 +220,21 @@ class Worker:
         for start, stop in tiles(first, end, self.width):
             if is_biased and stage is None and _tile_is_hidden(job, start, stop):
                 continue
-            scores = self._biased_scores(job, scaled, start, stop)
-            by_head = scores.reshape(n_heads, n_queries, stop - start)
+            scores = self._capped_scores(job, scaled, start, stop)
+            if is_biased:
+                _add_bias(job, scores, start)
             if has_peak:
-                _hide(job, by_head, start, -np.inf)
+                _hide(job, scores, start, -np.inf)
                 if stage == "logits":
                     _keep(job, scores)
                 online.subtract_peak(scores)
             online.exponentiate(scores, flush=(has_peak or is_biased) and stage is None)
             if not has_peak:
-                _hide(job, by_head, start, 0.0)
+                _hide(job, scores, start, 0.0)
             online.add(scores, job.head.values[start:stop].astype(row.dtype, copy=False))
 
-    def _biased_scores(self, job: Job, scaled: Array, start: int, stop: int) -> Array:
-        """``scaled kT`` of one tile, capped, with ALiBi and mask."""
+    def _capped_scores(self, job: Job, scaled: Array, start: int, stop: int) -> Array:
+        """``scaled kT`` of one tile, capped."""
         row = job.head.row
         n_rows, n_keys = len(scaled), stop - start
         scores = self.scores[: n_rows * n_keys].reshape(n_rows, n_keys)
@@ -246,7 +247,6 @@ class Worker:
             scores *= row.softcap
         if self.stage == "softcapped":
             _keep(job, scores)
-        _add_bias(job, scores.reshape(-1, job.queries.stop - job.queries.start, n_keys), start)
         return scores
 
 
@@ -262,9 +262,10 @@ def _tile_is_hidden(job: Job, start: int, stop: int) -> bool:
 
 
 def _add_bias(job: Job, scores: Array, start: int) -> None:
-    """ALiBi and mask for a tile ``scores (heads, queries, keys)`` whose first key is ``start``."""
-    row = job.head.row
-    n_heads, n_queries, n_keys = scores.shape
+    """ALiBi and mask for a tile ``scores (heads * queries, keys)`` whose first key is ``start``."""
+    row, n_keys = job.head.row, scores.shape[1]
+    n_heads, n_queries = job.out.shape[:2]
+    scores = scores.reshape(n_heads, n_queries, n_keys)
     if row.slopes is not None:
         line = np.arange(n_queries + n_keys - 1) + (start - job.last_position)
         difference = constant_diagonals(line.astype(row.dtype), n_queries, n_keys)
@@ -281,8 +282,8 @@ def _add_bias(job: Job, scores: Array, start: int) -> None:
 
 
 def _hide(job: Job, scores: Array, start: int, value: float) -> None:
-    """Give what the band hides in a tile ``scores (heads, queries, keys)`` the value of a hidden score or weight."""
-    band = job.head.row.band
-    if band.hides(job.first_position, job.last_position, start, start + scores.shape[2]):
-        for head_scores in scores:
+    """Give what the band hides in a tile ``scores (heads * queries, keys)`` the value of a hidden score or weight."""
+    band, n_keys = job.head.row.band, scores.shape[1]
+    if band.hides(job.first_position, job.last_position, start, start + n_keys):
+        for head_scores in scores.reshape(*job.out.shape[:2], n_keys):
             band.hide(head_scores, job.first_position, start, value)
