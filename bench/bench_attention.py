@@ -13,9 +13,9 @@ of the machine meets all of them. Every contestant's output is compared with our
 misses what was asked.
 
 What it does not show: other machines and BLAS builds (their ratio of product to exponential differs), other
-head sizes, accelerators. The loops of the kernel that are timed: ``bounded`` (unit-normal inputs), ``general`` (queries
-eight times as long: scores beyond the proof, so each tile is searched for its maxima), and ``large`` (queries 64 times
-as long: the maxima move and are subtracted).
+head sizes, accelerators. Three kinds of scores are timed: ``bounded`` (unit-normal inputs, no score above 8),
+``general`` (queries eight times as long, scores up to 50: tried without peaks and found sound), and ``large`` (queries
+64 times as long: every tile is searched for its maxima, which are subtracted).
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ vectors is section 3.4-3.5 of Vaswani et al. 2017 (arXiv:1706.03762).
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,7 @@ def one_hot(ids: npt.ArrayLike, n: int, dtype: npt.DTypeLike = np.float32) -> Ar
     array([[0., 0., 1.],
            [1., 0., 0.]], dtype=float32)
     """
-    if n < 0:
+    if operator.index(n) < 0:
         raise ValueError(f"n is {n}; give the number of tokens in the vocabulary")
     checked = _checked_ids(ids, n)
     rows = np.zeros((*checked.shape, n), dtype=dtype)

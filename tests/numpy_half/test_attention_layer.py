@@ -131,8 +131,12 @@ def test_call_errors() -> None:
         layer()(normal(3, 32), normal(3, 31))
     with pytest.raises(ValueError, match="context has positions of its own"):
         layer(rope=RotaryEmbedding(8))(normal(3, 32), normal(3, 32))
+    with pytest.raises(ValueError, match="q_offset is 3, but the cache knows where the queries stand"):
+        layer()(normal(3, 32), cache=KVCache(1, 2, 8, max_len=4), q_offset=3)
     with pytest.raises(ValueError, match="d_model 33 does not divide into 4 heads"):
         MultiHeadAttention.initialize(33, 4)
+    with pytest.raises(ValueError, match="d_model 8 does not divide into 0 heads"):
+        MultiHeadAttention.initialize(8, 0)
 
 
 # Cache
@@ -211,7 +215,9 @@ def test_cache_errors() -> None:
     for call, message in (
         (lambda: KVCache(1, 1, 1), "neither max_len nor window"),
         (lambda: KVCache(1, 1, 1, window=0), "window is 0"),
-        (lambda: KVCache(0, 1, 1, max_len=1), "n_layers=0"),
+        (lambda: KVCache(0, 1, 1, max_len=1), "n_layers is 0; it must be at least 1"),
+        (lambda: KVCache(1, 1, 1, max_len=1, batch=0), "batch is 0"),
+        (lambda: KVCache(1, 1, 1, max_len=1, v_head_dim=0), "v_head_dim is 0"),
         (lambda: KVCache(1, 2, 4, 8).append(0, normal(2, 1, 5), normal(2, 1, 4)), r"k has shape \(2, 1, 5\)"),
         (lambda: KVCache(1, 2, 4, 8).append(0, normal(2, 1, 4), normal(2, 2, 4)), r"v has shape \(2, 2, 4\)"),
         (lambda: attention_map(np.zeros((1, 0, 0))), "there is nothing to draw"),
@@ -221,6 +227,8 @@ def test_cache_errors() -> None:
             call()
     with pytest.raises(IndexError, match=r"layer is 2; the cache has layers 0\.\.1"):
         KVCache(2, 1, 1, max_len=4).append(2, normal(1, 1, 1), normal(1, 1, 1))
+    with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+        KVCache(1, 1, 1, max_len=4).truncate(0.5)  # type: ignore[arg-type]
     ring = KVCache(1, 1, 1, window=4)
     ring.append(0, normal(1, 6, 1), normal(1, 6, 1))
     with pytest.raises(ValueError, match="can only be emptied"):
@@ -310,17 +318,38 @@ def test_shapes_from_configurations(tmp_path: Path) -> None:
 
 def test_cost_errors(tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text("[]", encoding="utf-8")
+    (tmp_path / "broken.json").write_text("{", encoding="utf-8")
+    (tmp_path / "bytes.json").write_bytes(b"\xff\xfe")
     for call, message in (
         (lambda: attention_cost(1, {"hidden_size": 8}), "does not say n_layers, n_heads; it has hidden_size"),
         (lambda: attention_cost(1, "no-such-model"), r"'no-such-model' is neither a preset \(gpt2, "),
         (lambda: attention_cost(-1, "gpt2"), "n_tokens is -1"),
-        (lambda: ModelShape(1, 8, 3, 2), "n_heads is 3, not a multiple of n_kv_heads 2"),
+        (lambda: ModelShape(1, 9, 3, 2), "n_heads is 3, not a multiple of n_kv_heads 2"),
         (lambda: ModelShape(0, 8, 2), "n_layers is 0"),
         (lambda: ModelShape(2, 8, 2, n_window_layers=1), "n_window_layers is 1"),
+        (lambda: ModelShape(2, 8, 0), "n_heads is 0"),
+        (lambda: ModelShape(2, 7, 2), "d_model 7 does not divide into 2 heads; give head_dim"),
+        (lambda: ModelShape.from_config({"n_layer": 2.5, "n_embd": 8, "n_head": 2}), "n_layers is 2.5"),
+        (lambda: ModelShape.from_config({"n_layer": "2", "n_embd": 8, "n_head": 2}), "n_layers is '2'"),
         (lambda: ModelShape.from_config(tmp_path / "list.json"), "holds a list"),
+        (lambda: ModelShape.from_config(tmp_path / "broken.json"), r"broken\.json is not a config\.json: Expecting"),
+        (lambda: ModelShape.from_config(tmp_path / "bytes.json"), r"bytes\.json is not a config\.json: 'utf-8'"),
+        (lambda: attention_cost(1, "gpt2", kv_itemsize=0), "kv_itemsize is 0"),
     ):
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def test_cost_argument_types() -> None:
+    wrong: Any = None
+    for call, message in (
+        (lambda: attention_cost(1, wrong), "model is a NoneType; give a ModelShape"),
+        (lambda: attention_cost(1, "gpt2", score_itemsize=wrong), "cannot be interpreted as an integer"),
+        (lambda: context_budget(1, 10, usable=2.5), "cannot be interpreted as an integer"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(TypeError, match=message):
+            call()
+    assert attention_cost(np.int64(8), ModelShape(np.int64(2), 8, 2)).n_tokens == 8  # type: ignore[arg-type]
 
 
 def test_advertised_and_usable_context_stay_apart() -> None:
@@ -375,6 +404,9 @@ def test_map_has_a_panel_per_head_with_tokens_and_caption(tmp_path: Path) -> Non
 def test_map_of_a_decoding_step_and_of_cross_attention() -> None:
     step = attention_map(weights(1, 2, 5), list("abcde"))
     assert [label.get_text() for label in step.axes[0].get_yticklabels()] == ["d", "e"]
+    ids = attention_map(weights(3), [464, 3797, 3332, 319], heads=2)
+    assert [axes.get_title().split(" · ")[0] for axes in ids.axes[:-1]] == ["head 2"]
+    assert [label.get_text() for label in ids.axes[0].get_xticklabels()] == ["464", "3797", "3332", "319"]
     cross = attention_map(np.full((2, 3), 0.5), (["x", "y"], ["a", "b", "c"]), is_causal=False)
     assert [label.get_text() for label in cross.axes[0].get_yticklabels()] == ["x", "y"]
     assert not np.ma.getmaskarray(np.ma.asarray(cross.axes[0].images[0].get_array())).any()
@@ -396,6 +428,8 @@ def test_map_errors(monkeypatch: pytest.MonkeyPatch) -> None:
         (lambda: attention_map(np.zeros((65, 65))), "65 x 65, more than max_tokens=64"),
         (lambda: attention_map(weights(), ["a"]), "1 query and 1 key tokens for a map of 4 x 4"),
         (lambda: attention_map(weights(), heads=[2]), r"heads is \[2\]; the weights have heads 0\.\.1"),
+        (lambda: attention_map(weights(), vmax=0), "vmax is 0"),
+        (lambda: attention_map(weights(), columns=-1), "columns is -1"),
     ]
     for call, message in bad:
         with pytest.raises(ValueError, match=message):

@@ -15,10 +15,10 @@ from attention_oracle import attend
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokfast.attention import _threads, causal_mask, scaled_dot_product_attention, softmax
+from tokfast.attention import _blocks, _threads, causal_mask, scaled_dot_product_attention, softmax
 from tokfast.attention._arguments import check
 from tokfast.attention._blocks import Head, tiles
-from tokfast.attention._online import Loop
+from tokfast.attention._online import OnlineSoftmax
 from tokfast.positions import alibi_bias, alibi_slopes
 
 Array = npt.NDArray[Any]
@@ -32,6 +32,11 @@ def normal(*shape: int, seed: int = 0, dtype: Any = np.float32) -> Array:
 def inputs(n_queries: int = 9, n_keys: int = 14, *, seed: int = 0) -> tuple[Array, Array, Array]:
     shapes = ((2, 4, n_queries, 8), (2, 2, n_keys, 8), (2, 2, n_keys, 6))
     return tuple(normal(*shape, seed=seed) for shape in shapes)  # type: ignore[return-value]
+
+
+def in_float64(q: Array, k: Array, v: Array, **options: Any) -> Array:
+    q, k, v = (x.astype(np.float64) for x in (q, k, v))
+    return np.asarray(scaled_dot_product_attention(q, k, v, **options, block_size="dense"))
 
 
 RANDOM_MASK = np.random.default_rng(5).random((2, 1, 9, 14)) < 0.5
@@ -92,10 +97,13 @@ def test_options_equal_the_oracle(options: dict[str, Any], path: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["dense", 16, (16, 32), None], ids=str)
-@pytest.mark.parametrize("spread", [1.0, 30.0])
+@pytest.mark.parametrize(("spread", "exp2_is_fast"), [(1.0, False), (1.0, True), (30.0, True)])
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_bounded_and_general_loops(options: dict[str, Any], spread: float, path: Any) -> None:
-    """70 queries qualify for bounded scores with spread 1 and cannot with spread 30."""
+def test_with_and_without_peaks(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], spread: float, exp2_is_fast: bool, path: Any
+) -> None:
+    """70 queries are tried without peaks with spread 1, by either exponential, and not with spread 30."""
+    monkeypatch.setattr(_blocks, "EXP2_IS_FAST", exp2_is_fast)
     q, k, v = inputs(70, 90)
     options = {
         name: np.resize(value, (2, 4, 70, 90)) if name == "mask" else value * 5 if name == "kv_lens" else value
@@ -106,8 +114,8 @@ def test_bounded_and_general_loops(options: dict[str, Any], spread: float, path:
     np.testing.assert_allclose(got, expected, rtol=0, atol=2e-6 * spread)
 
 
-def test_which_loop_runs() -> None:
-    def loop(q: Array, k: Array, v: Array, **options: Any) -> Loop:
+def test_which_heads_are_tried_without_peaks() -> None:
+    def is_moderate(q: Array, k: Array, v: Array, **options: Any) -> bool:
         names = (
             "mask",
             "is_causal",
@@ -121,18 +129,77 @@ def test_which_loop_runs() -> None:
         )
         problem = check(q, k, v, **{name: options.get(name) for name in names})  # type: ignore[arg-type]
         ((_, row),) = list(problem.rows())
-        return Head(row, 0).loop
+        return Head(row, 0).is_moderate
 
     q, k, v = normal(1, 100, 8), normal(1, 100, 8, seed=1), normal(1, 100, 8, seed=2)
-    assert loop(q, k, v) is Loop.BOUNDED
-    assert loop(q * 60, k, v, softcap=20.0) is Loop.BOUNDED
-    assert loop(q * 60, k, v) is Loop.LOOSE_PEAK
-    assert loop(q, k, v, sinks=[80.0]) is Loop.LOOSE_PEAK
-    assert loop(q, k, v, mask=np.zeros((100, 100), dtype=np.float32)) is Loop.LOOSE_PEAK
-    assert loop(q, k, v * np.float32(1e7)) is Loop.EXACT_PEAK
-    assert loop(q, k, v * 0) is Loop.EXACT_PEAK
-    assert loop(q * np.float32(np.nan), k, v) is Loop.EXACT_PEAK
-    assert loop(q[:, :10], k, v) is Loop.EXACT_PEAK
+    assert is_moderate(q, k, v)
+    assert is_moderate(q * 60, k, v, softcap=20.0)
+    assert not is_moderate(q * 60, k, v)
+    assert not is_moderate(q, k, v, sinks=[80.0])
+    assert is_moderate(q, k, v, mask=np.zeros((100, 100), dtype=np.float32))
+    assert is_moderate(q, k, v, alibi_slopes=[0.5], is_causal=True)
+    assert not is_moderate(q, k, v, alibi_slopes=[0.5]), "a bonus that grows with the distance"
+    assert not is_moderate(q, k, v * np.float32(1e7))
+    assert not is_moderate(q, k, v * 0)
+    assert not is_moderate(q * np.float32(np.nan), k, v)
+    assert not is_moderate(q[:, :10], k, v)
+
+
+@pytest.mark.parametrize("exp2_is_fast", [True, False])
+@pytest.mark.parametrize("softcap", [None, 1000.0])
+def test_large_scores_beside_a_moderate_sample(
+    monkeypatch: pytest.MonkeyPatch, exp2_is_fast: bool, softcap: Any
+) -> None:
+    """Neither the sample nor a warning tells of one query and one key that overflow without a peak."""
+    monkeypatch.setattr(_blocks, "EXP2_IS_FAST", exp2_is_fast)
+    q, k, v = normal(1, 1, 200, 8), normal(1, 1, 300, 8, seed=1), normal(1, 1, 300, 5, seed=2)
+    q[..., 151, :] *= 100
+    k[..., 203, :] *= 100
+    q[..., 17, :] = k[..., 20, :] = -20
+    assert (q @ k.swapaxes(-1, -2)).max() > 3000
+    expected, _ = attend(q, k, v, softcap=softcap)
+    got = scaled_dot_product_attention(q, k, v, softcap=softcap, block_size=(64, 128))
+    np.testing.assert_allclose(got, expected, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("path", ["dense", None, 64, (64, 100)], ids=str)
+@pytest.mark.parametrize(
+    ("q_factor", "k_factor", "v_factor"),
+    [(1, 1, 1e25), (1, 1, 1e-30), (1, 1, 1e5), (1, 1e15, 1), (1e-30, 1, 1)],
+)
+def test_sizes_near_the_ends_of_float32(q_factor: float, k_factor: float, v_factor: float, path: Any) -> None:
+    q, k, v = normal(1, 2, 200, 16), normal(1, 2, 300, 16, seed=1), normal(1, 2, 300, 5, seed=2)
+    q, k, v = q * np.float32(q_factor), k * np.float32(k_factor), v * np.float32(v_factor)
+    expected = in_float64(q, k, v)
+    got = scaled_dot_product_attention(q, k, v, block_size=path)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6 * float(np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("path", ["dense", None, 64, (64, 100)], ids=str)
+@pytest.mark.parametrize("shift", [-90.0, -45.0, 50.0, 58.0, 90.0])
+def test_all_scores_shifted(shift: float, path: Any) -> None:
+    """A feature that all queries and all keys share: by it every score is near the shift."""
+    q, k, v = normal(1, 2, 200, 16), normal(1, 2, 300, 16, seed=1), normal(1, 2, 300, 5, seed=2)
+    expected = in_float64(q[..., :15], k[..., :15], v, scale=0.25)
+    q[..., 15], k[..., 15] = shift / 2.5, 10
+    got = scaled_dot_product_attention(q, k, v, block_size=path)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=5e-5)
+
+
+@pytest.mark.parametrize("unit", [1.0, math.log2(math.e)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_flushed_weights_are_zero_or_normal_numbers(dtype: Any, unit: float) -> None:
+    online = OnlineSoftmax(1, 1, 1, np.dtype(dtype), unit)
+    logits = np.linspace(-200, 50, 10_001)
+    weights = (logits * unit).astype(dtype)
+    online.exponentiate(weights, flush=True)
+    np.testing.assert_allclose(weights[logits > -60], np.exp(logits[logits > -60]), rtol=1e-5)
+    assert np.all(weights[logits < -80.1] == 0)
+    assert np.all((weights == 0) | (weights >= np.finfo(np.float32).tiny))
+    for count in (1, 3, 17):  # whatever loop numpy takes
+        hidden = np.full(count, -np.inf, dtype=dtype)
+        online.exponentiate(hidden, flush=True)
+        assert not hidden.any()
 
 
 @pytest.mark.parametrize("path", ["dense", 40, (33, 7), (70, 90)], ids=str)
@@ -290,6 +357,7 @@ def test_matrices_without_heads_are_one_head() -> None:
 
 def test_out_receives_the_result() -> None:
     q, k, v = inputs()
+    assert scaled_dot_product_attention(q, k, v, return_weights=np.True_)[1].shape == (2, 4, 9, 14)  # type: ignore[arg-type]
     out = np.empty((2, 4, 9, 6), dtype=np.float32)
     assert scaled_dot_product_attention(q, k, v, out=out) is out
     assert np.array_equal(out, scaled_dot_product_attention(q, k, v))
@@ -454,6 +522,8 @@ def test_softmax() -> None:
         softmax([1j])
     with pytest.raises(ValueError, match="x is a single number"):
         softmax(3.0)
+    with pytest.raises(TypeError, match=r"out is a list; give an ndarray of shape \(2,\)"):
+        softmax([1.0, 2.0], out=[0.0, 0.0])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"out has shape \(3,\), but the result has shape \(5, 7\)"):
         softmax(x, out=np.empty(3))
 
@@ -464,6 +534,8 @@ def test_causal_mask() -> None:
         assert np.array_equal(causal_mask(4, 6, offset), expected)
     with pytest.raises(ValueError, match="q_len is -1"):
         causal_mask(-1, 3)
+    with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+        causal_mask(2, 3, offset=0.5)  # type: ignore[arg-type]
 
 
 Q, K, V = inputs()
@@ -495,6 +567,9 @@ BAD_CALLS: list[tuple[type[Exception], str, tuple[Any, ...], dict[str, Any]]] = 
     (ValueError, r"becomes mask\[:, None, None, :\]", (Q, K, V), {"mask": np.ones((2, 14), dtype=bool)}),
     (TypeError, "out is a list", (Q, K, V), {"out": [0.0]}),
     (TypeError, "cannot be interpreted as an integer", (Q, K, V), {"threads": 1.5}),
+    (TypeError, "scale is 'x'; give a number", (Q, K, V), {"scale": "x"}),
+    (TypeError, r"softcap is \[1.0\]; give a number", (Q, K, V), {"softcap": [1.0]}),
+    (TypeError, "sinks has dtype", (Q, K, V), {"sinks": ["a"] * 4}),
     (ValueError, "softcap is -1", (Q, K, V), {"softcap": -1.0}),
     (ValueError, r"sinks has shape \(3,\); expected \(4,\)", (Q, K, V), {"sinks": [1.0, 2.0, 3.0]}),
     (ValueError, "return_weights is 'probabilities'", (Q, K, V), {"return_weights": "probabilities"}),

@@ -158,6 +158,10 @@ def test_learned_positions_interpolate() -> None:
     line = LearnedPositions(np.arange(5.0)[:, None])
     np.testing.assert_allclose(line.interpolate(9)(9)[:, 0], np.arange(9) / 2)
     assert np.array_equal(line.interpolate(5).table, line.table)
+    whole = LearnedPositions(np.arange(5)[:, None])
+    np.testing.assert_allclose(whole.interpolate(9)(9)[:, 0], np.arange(9) / 2)
+    with pytest.raises(TypeError, match="table has dtype"):
+        LearnedPositions([["a"]])
     np.testing.assert_allclose(line.interpolate(3)(3)[:, 0], [0, 2, 4])
     assert line.interpolate(1)(1)[:, 0].tolist() == [0]
     assert LearnedPositions([[3.0]]).interpolate(4)(4)[:, 0].tolist() == [3, 3, 3, 3]
@@ -260,6 +264,28 @@ def test_frequencies_equal_published_tables(name: str, scaling: dict[str, Any], 
             "short_factor has 1 entries; expected 4",
         ),
         (8, {"theta": -1.0}, "theta is -1.0; it must exceed 1"),
+        (8, {"theta": math.nan}, "theta is nan; it must exceed 1"),
+        (8, {"scaling": {"type": "linear", "factor": 0}}, "factor is 0; it must be positive"),
+        (8, {"scaling": {"type": "linear", "factor": "2"}}, "factor is '2'; it must be positive"),
+        (
+            8,
+            {
+                "scaling": {
+                    "type": "llama3",
+                    "factor": 2.0,
+                    "original_max_position_embeddings": 9,
+                    "low_freq_factor": 4,
+                    "high_freq_factor": 4,
+                }
+            },
+            "low_freq_factor is 4 and high_freq_factor 4; the second must exceed the first",
+        ),
+        (8, {"scaling": {"partial_rotary_factor": 1.5}}, "partial_rotary_factor is 1.5; it is the share"),
+        (
+            8,
+            {"scaling": {"full_attention": {"rope_type": "default"}, "sliding_attention": {"rope_type": "default"}}},
+            r"for each of full_attention, sliding_attention; pass scaling\['full_attention'\]",
+        ),
         (8, {"theta": 5.0, "scaling": {"rope_theta": 6.0}}, "theta is 5.0, but scaling says rope_theta 6.0"),
     ],
 )
@@ -302,6 +328,8 @@ def test_rotary_positions() -> None:
     assert np.array_equal(got[0], rope.apply(x[0]))
     assert np.array_equal(got[1], rope.apply(x[1], offset=7))
     assert np.array_equal(rope.apply(x, np.arange(5), offset=7), rope.apply(x, offset=7))
+    halfway = rope.apply(x, offset=0.5)  # type: ignore[arg-type]
+    assert np.array_equal(halfway, rope.apply(x, np.arange(5) + 0.5))
     assert np.array_equal(rope.apply(x[..., :0, :]), x[..., :0, :])
     cos, sin = rope.cos_sin(5)
     assert cos.shape == sin.shape == (5, 4)
@@ -356,6 +384,8 @@ def test_rotary_errors() -> None:
         (lambda: apply_rotary(x, cos, sin, rotary_dim=10), ValueError, "the rotated size is 10"),
         (lambda: apply_rotary(x[0, 0], cos, sin), ValueError, r"expected \(..., N, D\)"),
         (lambda: apply_rotary(x, cos, sin, out=np.empty(3)), ValueError, "out has shape"),
+        (lambda: apply_rotary(x, cos, sin, out=[0.0]), TypeError, "out is a list"),  # type: ignore[arg-type]
+        (lambda: rope_frequencies(8, scaling="yarn"), TypeError, "scaling is 'yarn'; give rope_parameters"),  # type: ignore[arg-type]
         (lambda: RotaryEmbedding(8).apply(normal(3, 6)), ValueError, r"expected \(..., N, 8\)"),
         (lambda: RotaryEmbedding(8, layout="x"), ValueError, "layout is 'x'"),  # type: ignore[arg-type]
         (lambda: RotaryEmbedding(8, rotary_dim=4, partial_rotary_factor=0.5), ValueError, "give one"),
@@ -428,9 +458,13 @@ def test_t5_bias() -> None:
         (lambda: t5_bias(table[0], 3, 6), r"table has shape \(4,\)"),
         (lambda: t5_buckets([1], n_buckets=2), "n_buckets is 2; give at least 4"),
         (lambda: t5_buckets([1], max_distance=8), "max_distance is 8; it must exceed 8"),
+        (lambda: t5_bias(table, -3, 4), "q_len is -3 and k_len is 4; lengths must not be negative"),
+        (lambda: alibi_bias(2, 2, -3), "q_len is 2 and k_len is -3"),
     ):
         with pytest.raises(ValueError, match=message):
             call()
+    with pytest.raises(TypeError, match="relative_position has dtype float64"):
+        t5_buckets([1.5])
 
 
 @pytest.mark.parametrize("case", node_cases("Softmax"), ids=lambda case: case.name)

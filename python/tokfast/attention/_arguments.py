@@ -40,6 +40,8 @@ class Problem(NamedTuple):
         One number per query head.
     dtype : numpy.dtype
         float32 or float64: what the kernels compute in.
+    unit : float
+        What scores are multiplied with: 1, or ``log2(e)`` where a kernel takes ``exp2`` for ``exp``.
     """
 
     q: Array
@@ -55,6 +57,18 @@ class Problem(NamedTuple):
     sinks: Array | None
     slopes: Array | None
     dtype: np.dtype[Any]
+    unit: float = 1.0
+
+    def in_unit(self, unit: float) -> Problem:
+        """Multiply all scores of the problem with ``unit``; it must not have an additive mask."""
+        factor = self.dtype.type(unit)
+        return self._replace(
+            scale=self.scale * factor,
+            softcap=None if self.softcap is None else self.softcap * unit,
+            sinks=None if self.sinks is None else self.sinks * factor,
+            slopes=None if self.slopes is None else self.slopes * factor,
+            unit=unit,
+        )
 
     @property
     def group_size(self) -> int:
@@ -65,6 +79,11 @@ class Problem(NamedTuple):
     def score_shape(self) -> tuple[int, ...]:
         """Shape of the score matrix that must not be built for long inputs."""
         return (*self.q.shape[:-1], self.k.shape[-2])
+
+    @property
+    def has_additive_mask(self) -> bool:
+        """True when there is a mask of numbers, not of booleans."""
+        return self.mask is not None and self.mask.dtype.kind != "b"
 
     @property
     def is_ragged(self) -> bool:
@@ -80,20 +99,14 @@ class Problem(NamedTuple):
             n_keys = int(lengths[index])
             yield (
                 index,
-                Problem(
+                self._replace(
                     q=self.q[index],
                     k=self.k[index][:, :n_keys],
                     v=self.v[index][:, :n_keys],
                     lead=(),
-                    scale=self.scale,
-                    softcap=self.softcap,
                     mask=None if self.mask is None else self.mask[index][..., :n_keys],
-                    band=self.band,
                     offsets=np.asarray(offsets[index]),
                     lengths=np.asarray(n_keys),
-                    sinks=self.sinks,
-                    slopes=self.slopes,
-                    dtype=self.dtype,
                 ),
             )
 
@@ -128,9 +141,12 @@ def check(
     n_heads, n_queries, head_dim = q.shape[-3:]
     n_keys = k.shape[-2]
     visible = band(is_causal=is_causal, window=window)
+    for name, number in (("scale", scale), ("softcap", softcap)):
+        if number is not None and (np.ndim(number) or np.asarray(number).dtype.kind not in "iuf"):
+            raise TypeError(f"{name} is {number!r}; give a number, or None for the default")
     if scale is None:
         scale = 1.0 / math.sqrt(head_dim) if head_dim else 1.0
-    if softcap is not None and not 0.0 <= float(softcap) < math.inf:
+    if softcap is not None and not 0.0 <= softcap < math.inf:
         raise ValueError(f"softcap is {softcap}; give a positive number, or None or 0 for no cap")
     return Problem(
         q=q,
@@ -244,7 +260,9 @@ def _integers(name: str, value: npt.ArrayLike, lead: tuple[int, ...]) -> npt.NDA
 def _per_head(name: str, value: npt.ArrayLike | None, n_heads: int, dtype: np.dtype[Any]) -> Array | None:
     if value is None:
         return None
-    numbers = np.asarray(value, dtype=dtype)
+    numbers = np.asarray(value)
+    if numbers.dtype.kind not in "iuf" and numbers.dtype.name != "bfloat16":
+        raise TypeError(f"{name} has dtype {numbers.dtype}; give one real number per query head")
     if numbers.shape != (n_heads,):
         raise ValueError(f"{name} has shape {numbers.shape}; expected ({n_heads},), one number per query head")
-    return numbers
+    return numbers.astype(dtype)

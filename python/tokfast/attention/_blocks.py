@@ -9,8 +9,11 @@ Idea: a block of query rows walks over the keys it can see, tile by tile, and ke
     for each block of query rows:                     # independent, so threads share them
         for each tile of keys the block can see:      # hidden tiles are never touched
             scores = scale q kT, capped, biased, masked
-            online.add(scores, v)
+            online.add(exp(scores - peak), v)
         online.write(output)
+
+Where a few scores of a head are moderate, the block is tried with peak 0 first, which saves two passes over the scores
+and allows ``exp2`` of scores in units of ``log2(e)``; the sums tell if that was right (`OnlineSoftmax.is_sound`).
 
 With one tile that spans all keys this is an ordinary softmax over a *strip* of rows; the loop is the same.
 Query heads that share a key head are rows like any others: a decoding step stacks them, and the keys are read
@@ -18,7 +21,8 @@ once.
 
 Cost: O(Hq Nq Nk D) time, halved for causal attention because hidden tiles are skipped. Memory beyond the
 output: one tile per thread, 1 MiB by default. Bad case: a dense additive or random boolean mask costs one
-more pass over the scores; fully hidden tiles of a boolean mask are found and skipped.
+more pass over the scores; fully hidden tiles of a boolean mask are found and skipped. A block with a row that sees
+nothing, or whose scores are large where the sample was not, is done twice.
 
 Invariant: the result does not depend on the tile sizes beyond rounding, nor on the number of threads at all.
 
@@ -27,7 +31,8 @@ Sources: Rabe and Staats 2021, "Self-attention does not need O(n^2) memory" (arX
 
 ## Tried and dropped
 ``einsum`` for the products never reaches BLAS (16 times slower); ``np.repeat`` of key heads moves 9 times the
-memory when decoding; ``exp2`` is slower than ``exp`` in numpy. Figures below are of one tile of 256 rows and 768
+memory when decoding; a proof that scores are small (the longest query times the longest key) instead of a sample and
+the sums covers fewer heads and takes three times as long. Figures below are of one tile of 256 rows and 768
 keys, whose two products take 0.57 ms, on two cores with AVX-512:
 
 - tiles of 1024 keys: rows that start in the same cache lines, the first product 20 % slower;
@@ -43,12 +48,14 @@ keys, whose two products take 0.57 ms, on two cores with AVX-512:
 
 from __future__ import annotations
 
+import math
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from tokfast.attention._online import BOUND, Loop, OnlineSoftmax, which_loop
+from tokfast.attention._online import VALUE_LIMIT, OnlineSoftmax
 from tokfast.attention._threads import run_jobs
 from tokfast.attention.masks import constant_diagonals
 
@@ -64,6 +71,21 @@ Array = npt.NDArray[Any]
 ROWS_PER_BLOCK = 256
 SCORES_PER_TILE = 256 * 768
 ALIGNMENT = 32
+SAMPLE = 64  # queries and keys, evenly spaced, whose scores tell whether to try without peaks
+MODERATE = 60.0
+
+
+def _exp2_is_fast() -> bool:
+    """Whether numpy has a vector loop for it, as with AVX-512: 0.6 of the time of exp; without, 2.2 times."""
+    try:
+        from numpy.lib.introspect import opt_func_info  # since numpy 2.1
+    except ImportError:
+        return False
+    loops = opt_func_info(func_name="^exp2$", signature="float32").get("exp2", {})
+    return any(not loop["current"].startswith("baseline") for loop in loops.values())
+
+
+EXP2_IS_FAST = _exp2_is_fast()
 
 
 class Head:
@@ -73,26 +95,23 @@ class Head:
         self.row = row
         self.keys, self.values = row.k[index], row.v[index]
         self.queries = row.q[index * row.group_size : (index + 1) * row.group_size]
-        self._loop: Loop | None = None
 
-    @property
-    def loop(self) -> Loop:
-        """How much the running softmax must do. Found out by the first thread that asks."""
-        if self._loop is None:
-            self._loop = self._choose_loop()
-        return self._loop
-
-    def _choose_loop(self) -> Loop:
-        row = self.row
-        # For a few queries the proof costs as much as the attention.
-        if self.queries.shape[1] < 64:
-            return Loop.EXACT_PEAK
-        loop = which_loop(self.queries, self.keys, self.values, float(row.scale), row.softcap)
-        has_additive_bias = row.slopes is not None or (row.mask is not None and row.mask.dtype.kind != "b")
-        has_large_sink = row.sinks is not None and row.sinks.max() > BOUND
-        if loop is Loop.BOUNDED and (has_additive_bias or has_large_sink):
-            return Loop.LOOSE_PEAK
-        return loop
+    @cached_property
+    def is_moderate(self) -> bool:
+        """Whether a sample of the scores and the size of the values let us try without peaks."""
+        row, n_queries, n_keys = self.row, self.queries.shape[1], len(self.keys)
+        # For few queries the look at the values costs as much as the attention; ALiBi grows to the right.
+        if n_queries < SAMPLE or not self.values.size or (row.slopes is not None and row.band.right is None):
+            return False
+        queries = self.queries[:, :: n_queries // SAMPLE].astype(row.dtype, copy=False)
+        keys = self.keys[:: max(n_keys // SAMPLE, 1)].astype(row.dtype, copy=False)
+        largest = float(np.abs(row.scale * queries @ keys.T).max())
+        if row.softcap is not None:
+            largest = min(largest, row.softcap)
+        if row.sinks is not None:
+            largest = max(largest, float(row.sinks.max()))
+        size = float(np.linalg.norm(self.values.astype(row.dtype, copy=False)))  # at least the largest value
+        return largest < MODERATE * row.unit and 1.0 / VALUE_LIMIT < size < VALUE_LIMIT  # false for NaN
 
 
 class Job(NamedTuple):
@@ -117,6 +136,8 @@ def attend_blocks(
     threads: int,
 ) -> None:
     """Fill ``out`` block by block; ``block_size`` is (query rows, keys) of a tile."""
+    if EXP2_IS_FAST and problem.dtype == np.float32 and stage is None and not problem.has_additive_mask:
+        problem = problem.in_unit(math.log2(math.e))
     if stage is not None:
         # A stage is n x n by itself, so whole strips of it are at hand anyway.
         block_size = (block_size[0] if block_size else ROWS_PER_BLOCK // 4, max(problem.k.shape[-2], 1))
@@ -164,45 +185,69 @@ class Worker:
         self.width = max(min(width, n_keys), 1)
         self.scaled = np.empty(max_rows * head_dim, dtype=dtype)
         self.scores = np.empty(max_rows * self.width, dtype=dtype)
-        self.online = OnlineSoftmax(max_rows, self.width, problem.v.shape[-1], dtype)
+        self.online = OnlineSoftmax(max_rows, self.width, problem.v.shape[-1], dtype, problem.unit)
 
     def attend(self, job: Job) -> None:
-        """One block of rows over all tiles it can see."""
-        row, k, v, stage, online = job.head.row, job.head.keys, job.head.values, self.stage, self.online
-        dtype = row.dtype
+        """One block of rows over all tiles it can see; once more, with peaks, if it does not go without."""
+        is_done = False
+        with np.errstate(over="ignore", invalid="ignore"):  # if it matters, the second time reports it
+            if self.stage is None and job.head.is_moderate:
+                self._add_tiles(job, has_peak=False)
+                is_done = self.online.is_sound()
+        if not is_done:
+            self._add_tiles(job, has_peak=True)
+        self.online.write(job.out)
+        if self.stage == "weights" and job.stage_out is not None:
+            weights = self.scores[: job.stage_out.size].reshape(len(self.online.total), -1)
+            weights /= self.online.total
+            _keep(job, weights)
+
+    def _add_tiles(self, job: Job, *, has_peak: bool) -> None:
+        row, stage, online = job.head.row, self.stage, self.online
         q = row.q[job.heads, job.queries]
         n_heads, n_queries, head_dim = q.shape
-        n_rows, n_keys = n_heads * n_queries, k.shape[0]
+        n_rows, n_keys = n_heads * n_queries, len(job.head.keys)
         scaled = self.scaled[: q.size].reshape(n_rows, head_dim)
-        np.multiply(q, row.scale, out=scaled.reshape(q.shape), dtype=dtype)
+        np.multiply(q, row.scale, out=scaled.reshape(q.shape), dtype=row.dtype)
         sinks = None if row.sinks is None else np.repeat(row.sinks[job.heads], n_queries)[:, None]
-        online.start(n_rows, loop=job.head.loop, sinks=sinks, out=job.out)
+        online.start(n_rows, has_peak=has_peak, sinks=sinks, out=job.out)
+        is_biased = row.mask is not None or row.slopes is not None
 
         first, end = 0, n_keys
         if stage is None:
             first = row.band.first_key(job.first_position)
             end = row.band.end_key(job.last_position, n_keys)
         for start, stop in tiles(first, end, self.width):
-            if row.mask is not None and stage is None and _tile_is_hidden(job, start, stop):
+            if is_biased and stage is None and _tile_is_hidden(job, start, stop):
                 continue
-            scores = self.scores[: n_rows * (stop - start)].reshape(n_rows, stop - start)
-            np.matmul(scaled, k[start:stop].astype(dtype, copy=False).T, out=scores)
-            if stage == "scores":
-                _keep(job, scores)
-            if row.softcap is not None:
-                scores /= row.softcap
-                np.tanh(scores, out=scores)
-                scores *= row.softcap
-            if stage == "softcapped":
-                _keep(job, scores)
-            _add_bias(job, scores.reshape(n_heads, n_queries, stop - start), start)
-            if stage == "logits":
-                _keep(job, scores)
-            online.add(scores, v[start:stop].astype(dtype, copy=False))
-        online.write(job.out)
-        if stage == "weights" and n_keys:
-            scores /= online.total
+            scores = self._capped_scores(job, scaled, start, stop)
+            if is_biased:
+                _add_bias(job, scores, start)
+            if has_peak:
+                _hide(job, scores, start, -np.inf)
+                if stage == "logits":
+                    _keep(job, scores)
+                online.subtract_peak(scores)
+            online.exponentiate(scores, flush=(has_peak or is_biased) and stage is None)
+            if not has_peak:
+                _hide(job, scores, start, 0.0)
+            online.add(scores, job.head.values[start:stop].astype(row.dtype, copy=False))
+
+    def _capped_scores(self, job: Job, scaled: Array, start: int, stop: int) -> Array:
+        """``scaled kT`` of one tile, capped."""
+        row = job.head.row
+        n_rows, n_keys = len(scaled), stop - start
+        scores = self.scores[: n_rows * n_keys].reshape(n_rows, n_keys)
+        np.matmul(scaled, job.head.keys[start:stop].astype(row.dtype, copy=False).T, out=scores)
+        if self.stage == "scores":
             _keep(job, scores)
+        if row.softcap is not None:
+            scores /= row.softcap
+            np.tanh(scores, out=scores)
+            scores *= row.softcap
+        if self.stage == "softcapped":
+            _keep(job, scores)
+        return scores
 
 
 def _keep(job: Job, scores: Array) -> None:
@@ -217,9 +262,10 @@ def _tile_is_hidden(job: Job, start: int, stop: int) -> bool:
 
 
 def _add_bias(job: Job, scores: Array, start: int) -> None:
-    """ALiBi, mask and band for a tile ``scores (heads, queries, keys)`` whose first key is ``start``."""
-    row = job.head.row
-    n_heads, n_queries, n_keys = scores.shape
+    """ALiBi and mask for a tile ``scores (heads * queries, keys)`` whose first key is ``start``."""
+    row, n_keys = job.head.row, scores.shape[1]
+    n_heads, n_queries = job.out.shape[:2]
+    scores = scores.reshape(n_heads, n_queries, n_keys)
     if row.slopes is not None:
         line = np.arange(n_queries + n_keys - 1) + (start - job.last_position)
         difference = constant_diagonals(line.astype(row.dtype), n_queries, n_keys)
@@ -233,6 +279,11 @@ def _add_bias(job: Job, scores: Array, start: int) -> None:
             np.fmin(scores, limit, out=scores)
         else:
             scores += mask.astype(row.dtype, copy=False)
-    if row.band.hides(job.first_position, job.last_position, start, start + n_keys):
-        for head in range(n_heads):
-            row.band.hide(scores[head], job.first_position, start)
+
+
+def _hide(job: Job, scores: Array, start: int, value: float) -> None:
+    """Give what the band hides in a tile ``scores (heads * queries, keys)`` the value of a hidden score or weight."""
+    band, n_keys = job.head.row.band, scores.shape[1]
+    if band.hides(job.first_position, job.last_position, start, start + n_keys):
+        for head_scores in scores.reshape(*job.out.shape[:2], n_keys):
+            band.hide(head_scores, job.first_position, start, value)

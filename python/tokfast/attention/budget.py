@@ -88,7 +88,11 @@ def context_budget(tokens: int, advertised: int, usable: int | None = None) -> C
     >>> context_budget(60_000, 128_000).fits_usable is None
     True
     """
-    if operator.index(tokens) < 0 or advertised < 1 or (usable is not None and usable < 1):
+    if (
+        operator.index(tokens) < 0
+        or operator.index(advertised) < 1
+        or (usable is not None and operator.index(usable) < 1)
+    ):
         raise ValueError(f"tokens={tokens}, advertised={advertised}, usable={usable}: counts must be positive")
     if usable is not None and usable > advertised:
         raise ValueError(f"usable is {usable}, more than the {advertised} advertised; the software stops there")

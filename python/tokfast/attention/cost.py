@@ -17,13 +17,12 @@ from __future__ import annotations
 
 import json
 import operator
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import os
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -59,17 +58,19 @@ class ModelShape:
     name: str = "model"
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            least = 0 if field.name == "n_window_layers" else 1
+            if field.name != "name" and value is not None and (not isinstance(value, Integral) or int(value) < least):
+                raise ValueError(f"{field.name} is {value!r}; it must be a whole number of at least {least}")
+        if self.head_dim is None and self.d_model % self.n_heads:
+            raise ValueError(f"d_model {self.d_model} does not divide into {self.n_heads} heads; give head_dim")
         if self.n_kv_heads is None:
             object.__setattr__(self, "n_kv_heads", self.n_heads)
         if self.head_dim is None:
             object.__setattr__(self, "head_dim", self.d_model // self.n_heads)
         if self.n_window_layers is None:
             object.__setattr__(self, "n_window_layers", self.n_layers if self.window is not None else 0)
-        for field in fields(self):
-            value = getattr(self, field.name)
-            least = 0 if field.name == "n_window_layers" else 1
-            if field.name != "name" and value is not None and value < least:
-                raise ValueError(f"{field.name} is {value}; it must be at least {least}")
         if self.kv_heads > self.n_heads or self.n_heads % self.kv_heads:
             raise ValueError(f"n_heads is {self.n_heads}, not a multiple of n_kv_heads {self.kv_heads}")
         if self.window_layers > self.n_layers or (self.window_layers and self.window is None):
@@ -109,7 +110,10 @@ class ModelShape:
         if not isinstance(config, Mapping):
             path = Path(config)
             path = path / "config.json" if path.is_dir() else path
-            loaded = json.loads(path.read_text(encoding="utf-8"))
+            try:
+                loaded = json.loads(path.read_text(encoding="utf-8"))
+            except ValueError as error:  # not JSON, or not text
+                raise ValueError(f"{path} is not a config.json: {error}") from None
             if not isinstance(loaded, dict):
                 raise ValueError(  # noqa: TRY004 (a file's content is wrong, not an argument's type)
                     f"{path} holds a {type(loaded).__name__}; a config.json is an object of settings"
@@ -274,8 +278,11 @@ def attention_cost(
     [18, 73, 294]
     """
     shape = _resolve(model)
-    if operator.index(n_tokens) < 0 or operator.index(batch) < 1:
-        raise ValueError(f"n_tokens is {n_tokens} and batch is {batch}; give at least 0 and 1")
+    if operator.index(n_tokens) < 0:
+        raise ValueError(f"n_tokens is {n_tokens}; a prompt has at least 0 tokens")
+    for name, size in (("batch", batch), ("kv_itemsize", kv_itemsize), ("score_itemsize", score_itemsize)):
+        if operator.index(size) < 1:
+            raise ValueError(f"{name} is {size}; it must be at least 1")
     heads, kv_heads, size = shape.n_heads, shape.kv_heads, shape.features
     width = 2 * heads * size + 2 * kv_heads * size
     n_full = shape.n_layers - shape.window_layers
@@ -311,6 +318,8 @@ def _resolve(model: ModelShape | Mapping[str, Any] | str | os.PathLike[str]) -> 
         return model
     if isinstance(model, str) and model in PRESETS:
         return PRESETS[model]
+    if not isinstance(model, (str, os.PathLike, Mapping)):
+        raise TypeError(f"model is a {type(model).__name__}; give a ModelShape, a preset's name, or a config.json")
     if isinstance(model, str) and not Path(model).exists():
         raise ValueError(f"{model!r} is neither a preset ({', '.join(PRESETS)}) nor the path of a config.json")
     return ModelShape.from_config(model)

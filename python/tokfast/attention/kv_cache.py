@@ -18,6 +18,7 @@ first query among the returned keys is always ``keys.shape[-2] - n_new``, window
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -83,11 +84,17 @@ class KVCache:
             raise ValueError(f"window is {window}; it counts the query's own token, so it is at least 1")
         if window is None and max_len is None:
             raise ValueError("neither max_len nor window is given; pass the most tokens the cache will hold")
-        if min(n_layers, n_kv_heads, head_dim) < 1 or (max_len is not None and max_len < 1):
-            raise ValueError(
-                f"n_layers={n_layers}, n_kv_heads={n_kv_heads}, head_dim={head_dim}, max_len={max_len}: "
-                "each must be at least 1"
-            )
+        sizes = {
+            "n_layers": n_layers,
+            "n_kv_heads": n_kv_heads,
+            "head_dim": head_dim,
+            "max_len": max_len,
+            "batch": batch,
+            "v_head_dim": v_head_dim,
+        }
+        for name, size in sizes.items():
+            if size is not None and operator.index(size) < 1:
+                raise ValueError(f"{name} is {size}; it must be at least 1")
         self.max_len = max_len
         self.window = window
         capacity = 2 * window if window is not None else max_len or 0
@@ -191,7 +198,7 @@ class KVCache:
 
         A windowed cache has overwritten its past, so it can only be emptied (``n_tokens=0``).
         """
-        if not 0 <= n_tokens <= len(self):
+        if not 0 <= operator.index(n_tokens) <= len(self):
             raise ValueError(f"n_tokens is {n_tokens}; {len(self)} tokens are cached")
         if self.window is not None and n_tokens not in (0, len(self)):
             raise ValueError(f"n_tokens is {n_tokens}; a windowed cache can only be emptied with n_tokens=0")

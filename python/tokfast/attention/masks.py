@@ -16,6 +16,7 @@ Masks here are True where a key may be attended. Note that ``torch.nn.MultiheadA
 
 from __future__ import annotations
 
+import operator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,9 +55,9 @@ def causal_mask(q_len: int, k_len: int, offset: int = 0) -> npt.NDArray[np.bool_
     array([[1, 1, 1, 0],
            [1, 1, 1, 1]])
     """
-    if q_len < 0 or k_len < 0:
+    if operator.index(q_len) < 0 or operator.index(k_len) < 0:
         raise ValueError(f"q_len is {q_len} and k_len is {k_len}; lengths must not be negative")
-    return np.tri(q_len, k_len, offset, dtype=np.bool_)
+    return np.tri(q_len, k_len, operator.index(offset), dtype=np.bool_)
 
 
 class Band(NamedTuple):
@@ -84,34 +85,34 @@ class Band(NamedTuple):
             self.left is not None and first_key < last_position - self.left
         )
 
-    def hide(self, scores: Array, first_position: int, first_key: int) -> None:
-        """Set to -inf what the band hides.
+    def hide(self, scores: Array, first_position: int, first_key: int, value: float = -np.inf) -> None:
+        """Set what the band hides to ``value``: -inf for scores, 0 for weights.
 
         ``scores (rows, keys)``: row 0 stands at ``first_position``, column 0 is key ``first_key``. Assigning
-        -inf instead of adding it keeps a NaN or infinity in a hidden score from reaching the result.
+        instead of adding or multiplying keeps a NaN or infinity in a hidden score from reaching the result.
         """
         for top in range(0, len(scores), ROWS_PER_TRIANGLE):
             rows = scores[top : top + ROWS_PER_TRIANGLE]
             n_rows, n_keys = rows.shape
             position = first_position + top
             if self.right is not None:
-                _hide_above(rows, position + self.right - first_key)
+                _hide_above(rows, position + self.right - first_key, value)
             if self.left is not None:
                 # The same from the other end: with rows and keys reversed, what lies left lies right.
                 last_key, last_position = first_key + n_keys - 1, position + n_rows - 1
-                _hide_above(rows[::-1, ::-1], last_key - (last_position - self.left))
+                _hide_above(rows[::-1, ::-1], last_key - (last_position - self.left), value)
 
 
-def _hide_above(scores: Array, diagonal: int) -> None:
-    """Hide ``scores[i, j]`` where ``j - i > diagonal``."""
+def _hide_above(scores: Array, diagonal: int, value: float) -> None:
+    """Set ``scores[i, j]`` to ``value`` where ``j - i > diagonal``."""
     n_rows, n_keys = scores.shape
     start = min(max(diagonal + 1, 0), n_keys)  # the first row sees less from here
     stop = min(max(diagonal + n_rows, 0), n_keys)  # no row sees anything from here
     if start < stop:
         line = np.zeros(n_rows + stop - start - 1, dtype=np.bool_)
         line[max(n_rows + diagonal - start, 0) :] = True
-        np.copyto(scores[:, start:stop], -np.inf, where=constant_diagonals(line, n_rows, stop - start))
-    scores[:, stop:] = -np.inf
+        np.copyto(scores[:, start:stop], value, where=constant_diagonals(line, n_rows, stop - start))
+    scores[:, stop:] = value
 
 
 def constant_diagonals(line: Array, n_rows: int, n_columns: int) -> Array:

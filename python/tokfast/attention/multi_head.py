@@ -144,7 +144,7 @@ class MultiHeadAttention:
         ``head_dim`` is ``d_model / n_heads`` unless given.
         """
         if head_dim is None:
-            if d_model % n_heads:
+            if n_heads < 1 or d_model % n_heads:
                 raise ValueError(f"d_model {d_model} does not divide into {n_heads} heads; give head_dim")
             head_dim = d_model // n_heads
         rng = np.random.default_rng(seed)
@@ -195,7 +195,7 @@ class MultiHeadAttention:
             rotation and the causal rule, continue from the cache. A windowed cache implies its window.
         mask, is_causal, q_offset, window, kv_lens, softcap, sinks, alibi_slopes, return_weights, block_size, threads
             As in `scaled_dot_product_attention`. The mask is ``(..., n_heads, N, keys)``. With a cache, the
-            ``q_offset`` is known and not needed.
+            ``q_offset`` is known and must not be given.
         layer : int, default 0
             Layer of the cache.
 
@@ -207,7 +207,8 @@ class MultiHeadAttention:
         Raises
         ------
         ValueError
-            If shapes do not fit, or ``context`` comes together with ``rope`` or ``cache``.
+            If shapes do not fit, or ``context`` comes together with ``rope`` or ``cache``, or ``q_offset`` with
+            ``cache``.
         """
         x = np.asarray(x)
         if x.dtype.kind in "iu":
@@ -215,6 +216,8 @@ class MultiHeadAttention:
         source = x if context is None else np.asarray(context)
         if context is not None and (self.rope is not None or cache is not None):
             raise ValueError("context has positions of its own; rope and cache are for self-attention")
+        if cache is not None and q_offset is not None:
+            raise ValueError(f"q_offset is {q_offset}, but the cache knows where the queries stand; leave it out")
         for name, array, weight in (("x", x, self.w_q), ("context", source, self.w_k)):
             if array.ndim < 2 or array.shape[-1] != weight.shape[0]:
                 raise ValueError(f"{name} has shape {array.shape}; expected (..., tokens, {weight.shape[0]})")

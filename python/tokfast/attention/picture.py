@@ -12,6 +12,7 @@ imported on use.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Array = npt.NDArray[Any]
-Tokens = Sequence[str | bytes]
+Tokens = Sequence[str | bytes | int]
 
 CAPTION = "Attention weights are suggestive, not explanations: they show where a head looked, not what it did with it."
 
@@ -62,7 +63,7 @@ def attention_map(
     weights: npt.ArrayLike,
     tokens: Tokens | tuple[Tokens, Tokens] | None = None,
     *,
-    heads: Sequence[int] | None = None,
+    heads: int | Sequence[int] | None = None,
     is_causal: bool | None = None,
     q_offset: int | None = None,
     layer: int | None = None,
@@ -78,10 +79,10 @@ def attention_map(
     weights : array_like, shape (H, Nq, Nk) or (Nq, Nk)
         From ``scaled_dot_product_attention(..., return_weights=True)``; without a batch axis. Rectangular
         maps (cross-attention, decoding) are fine. NaN cells are hatched.
-    tokens : sequence of str or bytes, or a pair of sequences, optional
+    tokens : sequence of str, bytes or int, or a pair of sequences, optional
         Labels: of both axes, or ``(query tokens, key tokens)``. Blanks become visible, bytes that are not
-        UTF-8 are escaped.
-    heads : sequence of int, optional
+        UTF-8 are escaped, ids are written as numbers.
+    heads : int or sequence of int, optional
         Which heads, all by default.
     is_causal : bool, optional
         Leave keys after the query blank. By default this is done when all of them have weight 0.
@@ -129,7 +130,9 @@ def attention_map(
             f"the map is {n_queries} x {n_keys}, more than max_tokens={max_tokens}; "
             "pass a slice of the rows and columns"
         )
-    chosen = list(range(n_heads)) if heads is None else list(heads)
+    if not vmax > 0 or (columns is not None and columns < 1):
+        raise ValueError(f"vmax is {vmax} and columns is {columns}; give a weight above 0 and at least 1 panel per row")
+    chosen = list(range(n_heads)) if heads is None else [operator.index(head) for head in np.atleast_1d(heads)]
     if not chosen or not all(0 <= head < n_heads for head in chosen):
         raise ValueError(f"heads is {chosen}; the weights have heads 0..{n_heads - 1}")
     query_labels, key_labels = _labels(tokens, n_queries, n_keys)
@@ -206,9 +209,9 @@ def _labels(tokens: Tokens | tuple[Tokens, Tokens] | None, n_queries: int, n_key
     return [_visible(token) for token in queries], [_visible(token) for token in keys]
 
 
-def _visible(token: str | bytes) -> str:
+def _visible(token: str | bytes | int) -> str:
     """Show blanks and bytes: a space as an open box, a newline as an arrow, other bytes as escapes."""
-    text = token.decode("utf-8", errors="backslashreplace") if isinstance(token, bytes) else token
+    text = token.decode("utf-8", errors="backslashreplace") if isinstance(token, bytes) else str(token)
     text = text.replace(" ", "␣").replace("\n", "↵").replace("\t", "⇥")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text).replace(
         "$", r"\$"

@@ -227,9 +227,9 @@ def _tile(block_size: BlockSize, n_keys: int) -> tuple[int, int] | None:
 
 
 def _stage(return_weights: bool | Stage) -> Stage | None:
-    if return_weights is False:
-        return None
-    stage = "weights" if return_weights is True else return_weights
+    if isinstance(return_weights, (bool, np.bool_)):
+        return "weights" if return_weights else None
+    stage = return_weights
     if stage not in STAGES:
         raise ValueError(f"return_weights is {return_weights!r}; give False, True or one of {', '.join(STAGES)}")
     return stage

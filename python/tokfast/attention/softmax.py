@@ -47,7 +47,7 @@ def softmax(x: npt.ArrayLike, axis: int = -1, *, where: npt.ArrayLike | None = N
     Raises
     ------
     TypeError
-        If ``x`` does not hold real numbers.
+        If ``x`` does not hold real numbers, or ``out`` cannot hold them.
     ValueError
         If ``x`` has no axis, or ``out`` another shape than the result.
 
@@ -78,6 +78,8 @@ def softmax(x: npt.ArrayLike, axis: int = -1, *, where: npt.ArrayLike | None = N
     normalize(exponentials, axis)
     if out is None:
         return exponentials.astype(result_dtype, copy=False)
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out is a {type(out).__name__}; give an ndarray of shape {exponentials.shape}")
     if out.shape != exponentials.shape:
         raise ValueError(f"out has shape {out.shape}, but the result has shape {exponentials.shape}")
     np.copyto(out, exponentials, casting="same_kind")

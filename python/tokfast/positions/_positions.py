@@ -16,7 +16,7 @@ def position_array(positions: int | npt.ArrayLike, offset: int) -> npt.NDArray[A
     if isinstance(positions, (int, np.integer)):
         if positions < 0:
             raise ValueError(f"{positions} positions asked; give a count of at least 0, or an array of positions")
-        return np.arange(offset, offset + int(positions), dtype=np.int64)
+        return np.arange(int(positions)) + offset
     array = np.asarray(positions)
     if array.size == 0:
         return array.astype(np.int64)

@@ -15,6 +15,7 @@ Source: Vaswani et al. 2017, section 3.5 (arXiv:1706.03762); interpolation: Chen
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -129,6 +130,10 @@ class LearnedPositions:
         table = np.asarray(self.table)
         if table.ndim != 2 or len(table) == 0:
             raise ValueError(f"table has shape {table.shape}; expected (n_positions, d_model)")
+        if table.dtype.kind in "biu":
+            table = table.astype(np.float32)  # so that rows between two can be interpolated
+        if table.dtype.kind != "f" and table.dtype.name != "bfloat16":
+            raise TypeError(f"table has dtype {table.dtype}; position vectors are real numbers")
         object.__setattr__(self, "table", table)
 
     def __len__(self) -> int:
@@ -159,7 +164,7 @@ class LearnedPositions:
         Position ``p`` of the new table is ``p * (old - 1) / (new - 1)`` of the old one. A model needs some
         training on the stretched table before it uses it well.
         """
-        if n_positions < 1:
+        if operator.index(n_positions) < 1:
             raise ValueError(f"n_positions is {n_positions}; a table needs at least 1 row")
         table = self.table.astype(np.result_type(self.table.dtype, np.float32), copy=False)
         where = np.linspace(0.0, len(table) - 1.0, n_positions)

@@ -86,7 +86,7 @@ def alibi_bias(n_heads: int, q_len: int, k_len: int, offset: int = 0, dtype: npt
     Raises
     ------
     ValueError
-        If a number is negative, or there is no head.
+        If a length is negative, or there is no head.
 
     References
     ----------
@@ -98,8 +98,15 @@ def alibi_bias(n_heads: int, q_len: int, k_len: int, offset: int = 0, dtype: npt
     array([[-0.0625,  0.    ,  0.0625],
            [-0.125 , -0.0625,  0.    ]], dtype=float32)
     """
-    distance = np.arange(k_len) - (np.arange(q_len) + offset)[:, None]
-    return (alibi_slopes(n_heads)[:, None, None] * distance).astype(dtype)
+    return (alibi_slopes(n_heads)[:, None, None] * _distances(q_len, k_len, offset)).astype(dtype)
+
+
+def _distances(q_len: int, k_len: int, offset: int) -> Array:
+    """``key - position`` of every query and key, shape ``(q_len, k_len)``."""
+    if operator.index(q_len) < 0 or operator.index(k_len) < 0:
+        raise ValueError(f"q_len is {q_len} and k_len is {k_len}; lengths must not be negative")
+    distances: Array = np.arange(k_len) - (np.arange(q_len) + operator.index(offset))[:, None]
+    return distances
 
 
 def t5_buckets(
@@ -131,6 +138,8 @@ def t5_buckets(
 
     Raises
     ------
+    TypeError
+        If the positions are not integers.
     ValueError
         For too few buckets, or a ``max_distance`` within the exact ones.
 
@@ -143,9 +152,12 @@ def t5_buckets(
     >>> t5_buckets([-200, -9, -8, -1, 0, 1, 8, 200])
     array([15,  8,  8,  1,  0, 17, 24, 31])
     """
-    if n_buckets < (4 if bidirectional else 2):
+    if operator.index(n_buckets) < (4 if bidirectional else 2):
         raise ValueError(f"n_buckets is {n_buckets}; give at least {4 if bidirectional else 2}")
-    relative = np.asarray(relative_position, dtype=np.int64)
+    given = np.asarray(relative_position)
+    if given.dtype.kind not in "iu" and given.size:
+        raise TypeError(f"relative_position has dtype {given.dtype}; buckets are of whole distances")
+    relative = given.astype(np.int64)
     buckets = np.zeros(relative.shape, dtype=np.int64)
     if bidirectional:
         n_buckets //= 2
@@ -192,7 +204,7 @@ def t5_bias(
     Raises
     ------
     ValueError
-        If ``table`` is not a matrix, or for the settings that `t5_buckets` refuses.
+        If ``table`` is not a matrix, a length is negative, or for the settings that `t5_buckets` refuses.
 
     Examples
     --------
@@ -204,6 +216,6 @@ def t5_bias(
     numbers = np.asarray(table)
     if numbers.ndim != 2:
         raise ValueError(f"table has shape {numbers.shape}; expected (n_buckets, n_heads)")
-    distance = np.arange(k_len) - (np.arange(q_len) + offset)[:, None]
-    buckets = t5_buckets(distance, bidirectional=bidirectional, n_buckets=numbers.shape[0], max_distance=max_distance)
+    distances = _distances(q_len, k_len, offset)
+    buckets = t5_buckets(distances, bidirectional=bidirectional, n_buckets=numbers.shape[0], max_distance=max_distance)
     return np.moveaxis(numbers[buckets], -1, 0)

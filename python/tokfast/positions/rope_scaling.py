@@ -25,13 +25,14 @@ shorter one.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 Frequencies = npt.NDArray[np.float64]
 Scaled = tuple[Frequencies, float]
@@ -69,8 +70,10 @@ def rope_frequencies(
 
     Raises
     ------
+    TypeError
+        If ``scaling`` is not a mapping.
     ValueError
-        For an unknown type, an odd size, or a missing key, which the message names.
+        For an unknown type, an odd size, or a key that is missing or not a positive number, which the message names.
 
     Examples
     --------
@@ -79,21 +82,37 @@ def rope_frequencies(
     >>> rope_frequencies(8, scaling={"rope_type": "linear", "factor": 4.0})[0]
     array([0.25   , 0.025  , 0.0025 , 0.00025])
     """
-    parameters = dict(scaling or {})
+    parameters = rope_parameters(scaling)
     name = parameters.get("rope_type", parameters.get("type", "default"))
     if name not in _SCALINGS:
         raise ValueError(f"rope_type is {name!r}; known are {', '.join(_SCALINGS)}")
-    if theta is not None and parameters.get("rope_theta", theta) != theta:
+    if theta is not None and "rope_theta" in parameters and parameters["rope_theta"] != theta:
         raise ValueError(f"theta is {theta}, but scaling says rope_theta {parameters['rope_theta']}; give one of them")
     parameters["rope_theta"] = float(parameters.get("rope_theta", 10000.0) if theta is None else theta)
     if not parameters["rope_theta"] > 1:
         raise ValueError(f"theta is {parameters['rope_theta']}; it must exceed 1, so that later pairs turn more slowly")
     parameters["max_position_embeddings"] = max_position_embeddings or parameters.get("max_position_embeddings")
+    share = parameters.get("partial_rotary_factor", 1.0)
+    if not 0 < share <= 1:
+        raise ValueError(
+            f"partial_rotary_factor is {share}; it is the share of a head that turns, above 0 and at most 1"
+        )
     if name != "proportional":
-        dim = int(dim * parameters.get("partial_rotary_factor", 1.0))
+        dim = int(dim * share)
     if dim < 2 or dim % 2:
         raise ValueError(f"the rotated size is {dim}; rotation works on pairs, so it must be even and at least 2")
     return _SCALINGS[name](dim, parameters, seq_len)
+
+
+def rope_parameters(scaling: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Copy one set of ``rope_parameters``; some models have a set for each type of layer."""
+    if scaling is None:
+        return {}
+    if not isinstance(scaling, Mapping):
+        raise TypeError(f'scaling is {scaling!r}; give rope_parameters, {{"rope_type": "yarn", ...}}')
+    if sets := [key for key, value in scaling.items() if isinstance(value, Mapping)]:
+        raise ValueError(f"scaling holds a set of parameters for each of {', '.join(sets)}; pass scaling[{sets[0]!r}]")
+    return dict(scaling)
 
 
 def _powers(dim: int, theta: float) -> Frequencies:
@@ -104,13 +123,16 @@ def _require(parameters: Mapping[str, Any], key: str) -> Any:
     value = parameters.get(key)
     if value is None:
         raise ValueError(f"rope_type {parameters.get('rope_type', parameters.get('type'))!r} needs {key!r}")
+    numbers = np.asarray(value)
+    if numbers.dtype.kind not in "iuf" or not np.all(numbers > 0):
+        raise ValueError(f"{key} is {value!r}; it must be positive")
     return value
 
 
 def _factor(parameters: Mapping[str, Any]) -> float:
     """Return the factor, or what the two lengths of the configuration imply."""
     if parameters.get("factor") is not None:
-        return float(parameters["factor"])
+        return float(_require(parameters, "factor"))
     if parameters.get("max_position_embeddings") is None:
         _require(parameters, "factor")
     return float(parameters["max_position_embeddings"] / _require(parameters, "original_max_position_embeddings"))
@@ -137,6 +159,8 @@ def _llama3(dim: int, parameters: Mapping[str, Any], _seq_len: int | None) -> Sc
     frequencies = _powers(dim, parameters["rope_theta"])
     factor = _require(parameters, "factor")
     low, high = _require(parameters, "low_freq_factor"), _require(parameters, "high_freq_factor")
+    if low >= high:
+        raise ValueError(f"low_freq_factor is {low} and high_freq_factor {high}; the second must exceed the first")
     turns = _require(parameters, "original_max_position_embeddings") * frequencies / (2 * math.pi)
     # Turns within the trained length: below `low` slow down by the factor, above `high` keep, between blend.
     keep = np.clip((turns - low) / (high - low), 0.0, 1.0)

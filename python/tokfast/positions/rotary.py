@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tokfast.positions._positions import position_array
-from tokfast.positions.rope_scaling import rope_frequencies
+from tokfast.positions.rope_scaling import rope_frequencies, rope_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,6 +96,8 @@ def apply_rotary(
     )
     if out is None:
         out = np.empty_like(x, order="C", subok=False)
+    elif not isinstance(out, np.ndarray):
+        raise TypeError(f"out is a {type(out).__name__}; give an ndarray of shape {x.shape} and dtype {x.dtype}")
     elif out.shape != x.shape or out.dtype != x.dtype:
         raise ValueError(
             f"out has shape {out.shape} and dtype {out.dtype}; expected those of x, {x.shape} and {x.dtype}"
@@ -223,11 +225,7 @@ class RotaryEmbedding:
 
     def frequencies(self, seq_len: int | None = None) -> tuple[npt.NDArray[np.float64], float]:
         """``(inv_freq, attention_factor)`` of `rope_frequencies` for these settings."""
-        if isinstance(self.scaling, str):
-            raise TypeError(
-                f'scaling is {self.scaling!r}; give rope_parameters, {{"rope_type": {self.scaling!r}, ...}}'
-            )
-        scaling = dict(self.scaling or {})
+        scaling = rope_parameters(self.scaling)
         dim = self.head_dim
         if self.partial_rotary_factor is not None:
             scaling["partial_rotary_factor"] = self.partial_rotary_factor
