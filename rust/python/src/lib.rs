@@ -9,6 +9,7 @@ mod arrow;
 mod batch;
 mod convert;
 mod error;
+mod files;
 mod stream;
 mod tokenizer;
 mod words;
@@ -18,17 +19,15 @@ use pyo3::prelude::*;
 /// The compiled half of tokfast.
 #[pymodule(gil_used = false)]
 mod _tokfast {
-    use std::ffi::OsString;
-    use std::path::PathBuf;
-
     use pyo3::prelude::*;
     use pyo3::types::PyBytes;
     use tokfast::Pretokenizer;
-    use tokfast::files::Walk;
     use tokfast::pretokenize::Ends;
 
     #[pymodule_export]
     use crate::batch::TokenBatch;
+    #[pymodule_export]
+    use crate::files::{count_text_files, list_files};
     #[pymodule_export]
     use crate::stream::StreamDecoder;
     #[pymodule_export]
@@ -63,14 +62,6 @@ mod _tokfast {
     #[pyfunction]
     fn scheme_names() -> Vec<&'static str> {
         tokfast::pretokenize::scheme_names().collect()
-    }
-
-    /// The files that paths, directories and globs name.
-    #[pyfunction]
-    #[pyo3(signature = (paths, *, hidden=false, binary=false))]
-    fn list_files(py: Python<'_>, paths: Vec<PathBuf>, hidden: bool, binary: bool) -> PyResult<Vec<OsString>> {
-        let files = run(py, None, |_| tokfast::files::expand(&paths, Walk { hidden, binary }))?;
-        Ok(files.into_iter().map(PathBuf::into_os_string).collect())
     }
 
     /// The version of this library.
