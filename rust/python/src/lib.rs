@@ -19,6 +19,8 @@ use pyo3::prelude::*;
 /// The compiled half of tokfast.
 #[pymodule(gil_used = false)]
 mod _tokfast {
+    use std::cell::RefCell;
+
     use pyo3::prelude::*;
     use pyo3::types::PyBytes;
     use tokfast::Pretokenizer;
@@ -38,6 +40,11 @@ mod _tokfast {
     use crate::convert;
     use crate::error::{run, to_py};
 
+    thread_local! {
+        /// The pretokenizer that was used last: making one of a regular expression takes a millisecond.
+        static LAST: RefCell<Option<(Option<String>, Pretokenizer)>> = const { RefCell::new(None) };
+    }
+
     /// The pieces of a text.
     #[pyfunction]
     fn split<'py>(
@@ -46,7 +53,11 @@ mod _tokfast {
         pattern: Option<&str>,
     ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let text = convert::text(text)?;
-        let pretokenizer = Pretokenizer::new(pattern).map_err(to_py)?;
+        let last = LAST.take().filter(|(known, _)| known.as_deref() == pattern);
+        let (known, pretokenizer) = match last {
+            Some(last) => last,
+            None => (pattern.map(Into::into), Pretokenizer::new(pattern).map_err(to_py)?),
+        };
         let mut pieces = Vec::new();
         run(py, None, |_| {
             pretokenizer.split_batches(&mut Ends::default(), text, |base, ends| {
@@ -55,6 +66,7 @@ mod _tokfast {
                 Ok(())
             })
         })?;
+        LAST.set(Some((known, pretokenizer)));
         Ok(pieces.into_iter().map(|(start, end)| PyBytes::new(py, &text[start..end])).collect())
     }
 
