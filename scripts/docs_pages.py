@@ -48,7 +48,7 @@ def commands_page() -> str:
 
 
 def benchmarks_page(folder: Path) -> str:
-    """Return the records as tables: those of bench/run.py by case, attention's, training's."""
+    """Return the records as tables: those of bench/run.py by case, attention's, training's, the commands'."""
     parts = [
         "# Benchmarks",
         INTRODUCTION,
@@ -57,7 +57,8 @@ def benchmarks_page(folder: Path) -> str:
         record = json.loads(path.read_text(encoding="utf-8"))
         if "case" in record:
             parts += _case(record, path.name)
-    for name, section in (("attention-peers.json", _attention), ("train-rows.json", _training)):
+    sections = (("attention-peers.json", _attention), ("train-rows.json", _training), ("command-rows.json", _commands))
+    for name, section in sections:
         if (folder / name).is_file():
             parts += section(json.loads((folder / name).read_text(encoding="utf-8")), name)
     return "\n\n".join(parts) + "\n"
@@ -127,3 +128,14 @@ def _training(record: dict[str, Any], file: str) -> Iterator[str]:
         if {"text", "vocab_size", "seconds", "peak MB"} <= row.keys()
     ]
     yield _table(["row", "text", "vocabulary", "wall s", "peak MB"], rows)
+
+
+def _commands(record: dict[str, Any], file: str) -> Iterator[str]:
+    yield "## the command line"
+    yield f"Medians of fresh processes. `{record['command']}`, `{file}`."
+    rows = [
+        [name, key, f"{value:,}" if isinstance(value, int | float) else str(value)]
+        for name, row in record["rows"].items()
+        for key, value in row.items()
+    ]
+    yield _table(["row", "what", "value"], rows)

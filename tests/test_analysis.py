@@ -205,6 +205,18 @@ def test_held_out_text_is_not_trained_on(tmp_path: Path) -> None:
     assert [row.mark for row in vocab_sizes(corpus, [300, 400, 800]).sizes] == ["small", "medium", "large"]
 
 
+def test_progress(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text(peers.code(1_000_000), encoding="utf-8")
+    size = corpus.stat().st_size
+    calls: list[tuple[str, int, int]] = []
+    vocab_sizes(corpus, [300], progress=lambda *call: calls.append(call))
+    assert ("count", size, size) in calls
+    calls.clear()
+    compare(["tokfast-32k"], {"en": "x"}, progress=lambda *call: calls.append(call))
+    assert calls == [("compare", 1, 1)]
+
+
 def test_vocab_sizes_refuses(tmp_path: Path) -> None:
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("small\n", encoding="utf-8")

@@ -127,6 +127,8 @@ PLANTS = {
     "pad-differs": change("config.json", "pad_token_id", 1),
     "eos-not-in-tokenizer": change("tokenizer_config.json", "eos_token", "</s>"),
     "added-token-differs": change("tokenizer_config.json", "added_tokens_decoder", {"5": {"content": "<|end|>"}}),
+    "special-not-in-tokenizer": change("tokenizer_config.json", "additional_special_tokens", ["<|end|>", "<|tool|>"]),
+    "image-without-token": change("config.json", "image_token_id", 303),
     "add-bos-without-token": change("tokenizer_config.json", "bos_token", None),
     "chat-marker-not-in-tokenizer": change("tokenizer_config.json", "chat_template", "{{ '<|im_start|>' }}"),
 }
@@ -188,6 +190,23 @@ def test_bad_configurations(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(tokfast.TokenizerFileError, match=r"config\.json"):
         check(tmp_path / "config.json", "tokfast-32k")
+
+
+def test_weights_in_several_files(tmp_path: Path) -> None:
+    files = consistent()
+    weights = files.pop("model.safetensors")
+    weights["model.embed_tokens.weight"]["shape"][0] = 320
+    files["model-00002-of-00002.safetensors"] = weights
+    names = {"model.norm.weight": "model-00001-of-00002.safetensors"}
+    names |= dict.fromkeys(weights, "model-00002-of-00002.safetensors")
+    files["model.safetensors.index.json"] = {"weight_map": names}
+    write(files, tmp_path, tokenizer())
+    assert [finding.code for finding in check(tmp_path).findings] == [
+        "weights-differ-from-config",
+        "rows-without-tokens",
+    ]
+    (tmp_path / "model-00002-of-00002.safetensors").unlink()
+    assert check(tmp_path).is_consistent
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 100, (5).to_bytes(8, "little") + b"[1,2]"])

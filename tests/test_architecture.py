@@ -13,7 +13,19 @@ SOURCES = sorted((CORE / "src").rglob("*.rs"))
 
 # A module imports only from those before it.
 ORDER = [
-    *("error", "interrupt", "threads", "files", "pages", "prefetch", "table", "normalize", "pretokenize", "special"),
+    *(
+        "error",
+        "interrupt",
+        "threads",
+        "files",
+        "blocks",
+        "pages",
+        "prefetch",
+        "table",
+        "normalize",
+        "pretokenize",
+        "special",
+    ),
     *("words", "train", "model", "merge", "cache", "encode", "decode", "batch", "tokenizer", "offsets", "cut"),
     *("stream", "formats"),
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import json
+import os
+import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -203,14 +205,25 @@ def test_count_reports_what_the_disk_refuses(tree: Path, monkeypatch: pytest.Mon
     monkeypatch.undo()
 
 
-def test_count_batches_equal_single_files(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = importlib.import_module("tokfast.cli.count")
-    expected = invoke("count", tree).stdout
-    monkeypatch.setattr(module, "SMALL_BYTES", 0)
-    monkeypatch.setattr(module, "BATCH_BYTES", 50)
-    assert invoke("count", tree).stdout == expected
-    assert invoke("count", "--threads", 1, tree).stdout == expected
-    assert invoke("count", "--threads", 2, tree).stdout == expected
+def test_count_does_not_depend_on_threads(tree: Path) -> None:
+    (tree / "large.txt").write_text(peers.code(3_000_000), encoding="utf-8")  # counted in blocks
+    expected = default_count((tree / "large.txt").read_bytes())
+    for threads in (1, 2, 3):
+        report = json.loads(invoke("count", "--json", "--threads", threads, tree).stdout)
+        counts = {Path(file["path"]).name: file["tokens"] for file in report["files"]}
+        assert counts["large.txt"] == expected
+        assert counts["a.txt"] == default_count(TEXT.encode() * 3)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other pipes")
+def test_a_pipe_is_read_once(tree: Path, small: Path) -> None:
+    os.mkfifo(tree / "pipe")
+    writer = threading.Thread(target=(tree / "pipe").write_text, args=(TEXT,), kwargs={"encoding": "utf-8"})
+    writer.start()
+    result = invoke("count", "--json", "-t", "tokfast-32k", "-t", small, "pipe")
+    writer.join()
+    counts = [report["total"]["tokens"] for report in json.loads(result.stdout)["tokenizers"]]
+    assert counts == [default_count(TEXT.encode()), tokfast.load(small).count(TEXT)]
 
 
 def test_count_with_a_real_encoding(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,9 +17,13 @@ from click.testing import CliRunner
 
 import tokfast
 from tokfast import _files
-from tokfast.cli import cli
+from tokfast._tokfast import count_text_files
+from tokfast.cli import _sources, cli
+from tokfast.cli._progress import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from click.testing import Result
 
 FILES = {"a.txt": "one two three\n", "b.py": "def f(): pass\n", "sub/c.txt": "four " * 50, "sub/noext": "five\n"}
@@ -65,8 +71,26 @@ def test_top_keeps_the_total(counts: dict[str, int]) -> None:
 
 def test_csv(counts: dict[str, int]) -> None:
     rows = invoke(".", "--csv").stdout.splitlines()
-    assert rows[0] == "path,tokens,bytes"
-    assert f"./a.txt,{counts['a.txt']},{len(FILES['a.txt'])}" in rows
+    assert rows[0] == "path,tokens,bytes,tokenizer,fingerprint,exact"
+    fingerprint = tokfast.load("tokfast-32k").fingerprint
+    assert f"./a.txt,{counts['a.txt']},{len(FILES['a.txt'])},tokfast-32k,{fingerprint},False" in rows
+
+
+def test_a_terminal_is_told_what_counted(counts: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    def count(*arguments: Any, progress: Callable[..., None] | None, **options: Any) -> object:
+        assert progress is not None
+        progress("encode", 5_000_000, 20_000_000, "")
+        return count_text_files(*arguments, **options)
+
+    shown: list[str] = []
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _self: True)
+    monkeypatch.setattr(Progress, "update", lambda _self, text: shown.append(text))
+    monkeypatch.setattr(_sources, "count_text_files", count)
+    result = CliRunner().invoke(cli, ["count", "."], catch_exceptions=False)
+    assert lines(result)["total"] == sum(counts.values())
+    fingerprint = tokfast.load("tokfast-32k").fingerprint
+    assert f"by tokfast-32k, fingerprint {fingerprint[:12]}, exact: False" in result.stderr
+    assert shown == ["counted 5 of 20 MB (25%)"]
 
 
 def test_limit(counts: dict[str, int]) -> None:
@@ -112,7 +136,8 @@ def test_several_tokenizers_side_by_side(counts: dict[str, int], tmp_path: Path)
     assert found == expected
     reports = json.loads(invoke(".", *both, "--json").stdout)["tokenizers"]
     assert reports == [json.loads(invoke(".", "-t", name, "--json").stdout) for name in both[1::2]]
-    assert invoke(".", *both, "--csv").stdout.startswith("tokenizer,path,tokens,bytes\n")
+    by_file = csv.DictReader(io.StringIO(invoke(".", *both, "--csv").stdout))
+    assert {(row["tokenizer"], row["exact"]) for row in by_file} == {("tokfast-32k", "True"), ("small.json", "True")}
     assert invoke(".", *both, "--by", "none").stdout.split()[2:] == [*map(str, expected["total"]), "total"]
     # Over for one of them is over.
     assert invoke(".", *both, "--limit", min(expected["total"])).exit_code == 3

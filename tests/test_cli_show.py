@@ -61,6 +61,9 @@ def test_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     coloured = invoke("show", "-q", "the cat sat").stdout
     assert coloured.count("\x1b[38;5;16;48;5;") == 4
     assert "|" not in coloured
+    monkeypatch.setenv("TERM", "xterm")  # sixteen colours, of which neighbours still differ
+    coloured = invoke("show", "-q", "the cat sat").stdout
+    assert all(f"\x1b[30;4{number}m" in coloured for number in (6, 3, 2, 5))
     monkeypatch.setitem(__import__("sys").modules, "rich.console", None)
     assert invoke("show", "-q", "the cat sat").stdout.startswith("the| c|at| sat\n")
 

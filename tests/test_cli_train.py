@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 import tokfast
 from tokfast.cli import cli
-from tokfast.cli._shared import Progress, number
+from tokfast.cli._progress import Progress
+from tokfast.cli._shared import number
 
 if TYPE_CHECKING:
     from pathlib import Path

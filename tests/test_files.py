@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
+import peers
 import tokfast
 from tokfast import _documents, _files
+from tokfast._tokfast import count_text_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -231,3 +233,21 @@ def test_a_file_that_was_cut_off_is_named(tmp_path: Path, kind: str) -> None:
         with pytest.raises(ValueError, match="no whole") as caught:
             tokfast.count_files(path, "tokfast-32k")
         assert path.name in str(caught.value)
+
+
+def test_files_of_text_are_read_by_the_threads_that_count(tmp_path: Path) -> None:
+    tok = tokfast.load("tokfast-32k")
+    large = peers.code(3_000_000).encode()  # in blocks
+    contents = {"large": large, "binary": b"a\0b", "late NUL": b"a" * 9000 + b"\0", "latin": b"caf\xe9", "empty": b""}
+    paths = [tmp_path / name for name in contents]
+    for path in paths:
+        path.write_bytes(contents[path.name])
+    calls: list[tuple[str, int, int, str]] = []
+    found = count_text_files(tok, [*paths, tmp_path / "none"], threads=2, progress=lambda *call: calls.append(call))
+    assert found[:-1] == [(tok.count(content), len(content)) for content in contents.values()]
+    assert isinstance(found[-1], FileNotFoundError)
+    assert str(found[-1].filename) == str(tmp_path / "none")
+    assert {(phase, total) for phase, _, total, _ in calls} <= {("encode", sum(map(len, contents.values())))}
+    assert count_text_files(tok, paths[1:3], binary=[False, False]) == [None, found[2]]
+    with pytest.raises(ValueError, match="threads is 0"):
+        count_text_files(tok, paths, threads=0)

@@ -94,9 +94,9 @@ def _is_binary(path: str) -> bool:
         return False  # reading it reports why
 
 
-def is_plain_text(path: str) -> bool:
+def is_plain_text(path: str, reading: Reading = Reading()) -> bool:  # noqa: B008 - it is a tuple
     """Whether the name of a file promises text that can be read as it lies."""
-    return Path(path).suffix.lower() not in _COMPRESSED and Reading().format_of(path) == "text"
+    return Path(path).suffix.lower() not in _COMPRESSED and reading.format_of(path) == "text"
 
 
 def read_documents(

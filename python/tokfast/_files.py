@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from tokfast._documents import Batch, Reading, find_files, together
+from tokfast._documents import Batch, Reading, find_files, is_plain_text, together
+from tokfast._tokfast import count_text_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +32,7 @@ VERSION = 1
 _JOURNAL = "counts.jsonl"
 _INDEX = "index.json"
 _SHARD_TOKENS = 1 << 27
-_GROUP_FILES = 4096
+_GROUP_BYTES = 256 << 20
 _NPY_HEADER_BYTES = 128
 
 
@@ -135,9 +136,8 @@ def count_files(
     if journal is not None:
         done = _open_journal(journal, options, stamps)
     todo = [path for path in files if path not in done]
-    for start in range(0, len(todo), _GROUP_FILES):
-        counted = _count(todo[start : start + _GROUP_FILES], tokenizer, reading, threads)
-        for file in counted:
+    for group in _groups(todo, stamps):
+        for file in _count(group, tokenizer, reading, threads):
             done[file.path] = file
             if journal is not None and stamps[file.path] is not None:
                 with journal.open("a", encoding="utf-8") as lines:
@@ -154,7 +154,32 @@ def _loaded(tokenizer: "Tokenizer | str") -> "Tokenizer":
 
 
 def _count(files: list[str], tokenizer: "Tokenizer", reading: Reading, threads: int | None) -> Iterator[FileCount]:
-    """Give the count of each file once it is whole."""
+    """Give the count of each file once it is whole, in any order."""
+    texts = [path for path in files if _is_one_text(path, reading)]
+    yield from _count_texts(texts, tokenizer, threads)
+    yield from _count_documents(
+        [path for path in files if not _is_one_text(path, reading)], tokenizer, reading, threads
+    )
+
+
+def _is_one_text(path: str, reading: Reading) -> bool:
+    return reading.separator is None and path != "-" and is_plain_text(path, reading)
+
+
+def _count_texts(files: list[str], tokenizer: "Tokenizer", threads: int | None) -> Iterator[FileCount]:
+    """Count files that are one text each, which the threads that count read themselves."""
+    counted = count_text_files(tokenizer, files, threads=threads)
+    for path, found in zip(files, counted, strict=True):
+        if isinstance(found, tuple):
+            yield FileCount(path, 1, *found)
+    for found in counted:
+        if isinstance(found, OSError):
+            raise found
+
+
+def _count_documents(
+    files: list[str], tokenizer: "Tokenizer", reading: Reading, threads: int | None
+) -> Iterator[FileCount]:
     path, documents, tokens, n_bytes = "", 0, 0, 0
     for group in together(files, reading):
         counts = tokenizer.count_batch(_texts(group), threads=threads)
@@ -171,6 +196,20 @@ def _count(files: list[str], tokenizer: "Tokenizer", reading: Reading, threads: 
             n_bytes += batch.n_bytes
     if path:
         yield FileCount(path, documents, tokens, n_bytes)
+
+
+def _groups(files: list[str], stamps: dict[str, list[int] | None]) -> Iterator[list[str]]:
+    """Cut a list of files where a killed run may begin again, if there is a journal; else nowhere."""
+    group: list[str] = []
+    n_bytes = 0
+    for path in files:
+        group.append(path)
+        n_bytes += (stamps.get(path) or [0])[0]
+        if n_bytes >= _GROUP_BYTES:
+            yield group
+            group, n_bytes = [], 0
+    if group:
+        yield group
 
 
 def _texts(group: list[Batch]) -> Any:

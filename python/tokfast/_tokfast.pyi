@@ -18,6 +18,7 @@ __all__ = [
     "WordCounts",
     "__version__",
     "_unpickle",
+    "count_text_files",
     "list_files",
     "scheme_names",
     "split",
@@ -656,6 +657,33 @@ def list_files(paths: Sequence[str | os.PathLike[str]], *, hidden: bool = False,
 
     From directories and globs, hidden files and binary files (a NUL in the first 8 kB) are taken only if asked for.
     A directory that cannot be listed stands in the result itself, so that reading it reports why.
+    """
+
+def count_text_files(
+    tokenizer: Tokenizer,
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    binary: Sequence[bool] | None = None,
+    threads: int | None = None,
+    progress: Callable[[str, int, int, str], object] | None = None,
+) -> list[tuple[int, int] | OSError | None]:
+    """Count the tokens of files, each of which is one text, on all threads: behind `tokfast.count_files`.
+
+    Parameters
+    ----------
+    tokenizer, threads
+        As for `Tokenizer.count_batch`. A large file is shared by the threads where the pattern allows it.
+    paths
+        The files.
+    binary
+        For each file, whether it is counted even where it is binary (a NUL in the first 8 kB); None: all are.
+    progress
+        Called with ``("encode", bytes done, bytes in all, "")`` about every 50 ms.
+
+    Returns
+    -------
+    list
+        For each file its tokens and its bytes; None for a binary file; the exception for one that cannot be read.
     """
 
 def _unpickle(data: bytes, name: str | None) -> Tokenizer: ...

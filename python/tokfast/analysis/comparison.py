@@ -19,28 +19,22 @@ Sources: Rust et al. 2021 (fertility, words kept whole); Petrov et al. 2023 (inf
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tokfast._load import load
-from tokfast._tokfast import Tokenizer, split
+from tokfast._tokfast import Tokenizer
 from tokfast.analysis._table import Table
+from tokfast.analysis._words import count_words_of, is_unspaced
 from tokfast.baselines import CharTokenizer, WordTokenizer
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections import Counter
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["Comparison", "LanguageRow", "VocabularyUse", "compare"]
 
-WORDS = r"[\p{L}\p{M}\p{N}]+"
-LETTER = re.compile(r"[^\W\d_]")
-# Scripts whose words are not separated: Thai, Lao, Myanmar, Khmer, kana, Han.
-UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
 N_LONGEST = 10
 
 
@@ -139,6 +133,7 @@ def compare(
     reference: str | None = "en",
     baselines: bool = False,
     threads: int | None = None,
+    progress: Callable[[str, int, int], object] | None = None,
 ) -> Comparison:
     """Compare tokenizers on texts of several languages.
 
@@ -155,6 +150,8 @@ def compare(
         trained on the first half of each text.
     threads
         How many threads encode; None for one a processor.
+    progress
+        Called as ``progress("compare", tokenizers done, tokenizers in all)`` after each.
 
     Returns
     -------
@@ -187,10 +184,12 @@ def compare(
         named |= {baseline.name: baseline for baseline in trained}
     rows: list[LanguageRow] = []
     vocabularies: list[VocabularyUse] = []
-    for name, tokenizer in named.items():
+    for done, (name, tokenizer) in enumerate(named.items(), 1):
         found, use = _measure(name, tokenizer, texts, reference, threads)
         rows += found
         vocabularies.append(use)
+        if progress is not None:
+            progress("compare", done, len(named))
     return Comparison(tuple(rows), tuple(vocabularies), reference)
 
 
@@ -218,25 +217,6 @@ class _Text:
         """The text cut at the line that crosses its middle."""
         middle = self.text.rfind(b"\n", 0, len(self.text) // 2) + 1 or len(self.text) // 2
         return self.text[:middle], self.text[middle:]
-
-
-def count_words_of(text: bytes) -> Counter[bytes]:
-    """Count the words of a text. What is one is asked of each distinct piece, of which there are few."""
-    pieces = Counter(split(text, WORDS))
-    return Counter({piece: n for piece, n in pieces.items() if is_word(piece)})
-
-
-def is_word(piece: bytes) -> bool:
-    """Whether a piece of `WORDS` is a match, and not what stands between two."""
-    from unicodedata import category
-
-    return category(piece.decode(errors="replace")[0])[0] in "LMN"
-
-
-def is_unspaced(text: str) -> bool:
-    """Whether most letters are of scripts that put no spaces between words."""
-    sample = text[:100_000]
-    return 2 * len(UNSPACED.findall(sample)) > len(LETTER.findall(sample))
 
 
 def name_tokenizers(
@@ -329,8 +309,8 @@ def _whole_words(
         counts = tokenizer.count_batch([b" " + word for word in words], threads=threads).tolist()
         whole = sum(n for n, count in zip(words.values(), counts, strict=True) if count == 1)
     else:  # the baselines have no tokens with spaces
-        known = (tokenizer.encode(word) for word in words)
-        whole = sum(n for n, ids in zip(words.values(), known, strict=True) if len(ids) == 1 and ids != [0])
+        known = set(_vocab(tokenizer)[1:])  # 0 is the unknown word, or the byte 0
+        whole = sum(n for word, n in words.items() if word in known)
     return whole / sum(words.values())
 
 

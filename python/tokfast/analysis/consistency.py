@@ -2,10 +2,10 @@
 
 Naive: load both and generate. A mismatch is then an index error on a rare token, a text that never ends, or nothing at
 all but worse answers.
-Idea: what must agree is written down in files: rows of the embedding in ``config.json`` (and in the header of
-``model.safetensors``), special ids in ``config.json`` and ``generation_config.json``, special tokens and their ids in
-``tokenizer_config.json``, markers in the chat template, ids and strings in the tokenizer. Compare each pair of sources
-that says the same thing twice.
+Idea: what must agree is written down in files: rows of the embedding in ``config.json`` (and in the headers of the
+weights, in one file or in several), special ids in ``config.json`` and ``generation_config.json``, special tokens and
+their ids in ``tokenizer_config.json``, markers in the chat template, ids and strings in the tokenizer. Compare each
+pair of sources that says the same thing twice.
 Cost: reading the files; of the weights only the header is read.
 
 A vocabulary smaller than the embedding is normal where the rows are padded to a multiple (Qwen: 151,669 tokens, 151,936
@@ -14,15 +14,14 @@ rows): rows that are a multiple of 8 and at most `MOST_PADDING` of the vocabular
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokfast._errors import TokenizerFileError
 from tokfast._load import load
 from tokfast._tokfast import Tokenizer
+from tokfast.analysis._model_files import ModelFiles, beside, spelling
 from tokfast.analysis._table import Table
 
 if TYPE_CHECKING:
@@ -33,9 +32,10 @@ __all__ = ["Check", "Finding", "check"]
 
 MOST_PADDING = 0.02
 SPECIAL_NAMES = ("bos", "eos", "pad", "unk")
+# How configurations call an id: eos_token_id, image_token_id, boi_token_index.
+ID_NAME = re.compile(r"(\w+)_token_(?:id|index)")
 # The spellings that are special tokens and nothing else: <|im_start|>, and with DeepSeek's full-width bars.
 MARKER = re.compile(r"<[|\uff5c][^<>{}'\"\s|\uff5c]+[|\uff5c]>")
-MAX_HEADER_BYTES = 100 << 20
 EXAMPLES = 3
 
 
@@ -102,7 +102,7 @@ def check(
     model
         A model's folder, the path of its ``config.json``, or the parsed ``config.json``. With a path, the files beside
         it are read too: ``generation_config.json``, ``tokenizer_config.json``, ``chat_template.jinja``,
-        ``tokenizer.json``, and the header of ``model.safetensors``.
+        ``tokenizer.json``, and the header of ``model.safetensors``, or those that its index names.
     tokenizer
         A tokenizer or what `tokfast.load` takes; None: the folder's own. Given with a folder that has its own, the two
         are compared id by id.
@@ -126,7 +126,7 @@ def check(
     >>> [finding.code for finding in check(config, "tokfast-32k").findings]
     ['ids-beyond-embedding']
     """
-    files = _Files.read(model)
+    files = ModelFiles.read(model)
     own = load(files.tokenizer) if files.tokenizer else None
     if tokenizer is None:
         if own is None:
@@ -135,7 +135,7 @@ def check(
     else:
         given = tokenizer if isinstance(tokenizer, Tokenizer) else load(tokenizer)
     if tokenizer is not None and not isinstance(tokenizer, Tokenizer) and not files.tokenizer_config:
-        files.tokenizer_config.update(_beside(Path(tokenizer), "tokenizer_config.json"))
+        files.tokenizer_config.update(beside(Path(tokenizer), "tokenizer_config.json"))
     found = [
         *_embedding(files, given),
         *_special_ids(files, given),
@@ -147,89 +147,7 @@ def check(
     return Check(tuple(found), given.fingerprint, given.vocab_size, files.rows)
 
 
-@dataclass(frozen=True)
-class _Files:
-    """What was read beside each other; an absent file is an empty dict."""
-
-    config: dict[str, Any]
-    generation: dict[str, Any]
-    tokenizer_config: dict[str, Any]
-    template: str
-    tokenizer: Path | None
-    tensor_rows: dict[str, int]
-
-    @classmethod
-    def read(cls, model: Mapping[str, Any] | str | os.PathLike[str]) -> _Files:
-        if hasattr(model, "items"):
-            return cls(_flat(dict(model.items())), {}, {}, "", None, {})
-        path = Path(model)
-        folder = path if path.is_dir() else path.parent
-        config = _flat(_object(folder / "config.json" if path.is_dir() else path))
-        tokenizer_config = _beside(folder / "config.json", "tokenizer_config.json")
-        jinja = folder / "chat_template.jinja"
-        template = jinja.read_text(encoding="utf-8") if jinja.is_file() else tokenizer_config.get("chat_template") or ""
-        if isinstance(template, list):  # several named templates
-            template = "\n".join(str(entry.get("template", "")) for entry in template if isinstance(entry, dict))
-        own = folder / "tokenizer.json"
-        return cls(
-            config,
-            _beside(folder / "config.json", "generation_config.json"),
-            tokenizer_config,
-            str(template),
-            own if own.is_file() else None,
-            _tensor_rows(folder / "model.safetensors"),
-        )
-
-    @property
-    def rows(self) -> int | None:
-        """Rows of the embedding: of the weights where they are there, else as the configuration says."""
-        if self.tensor_rows:
-            return next(iter(self.tensor_rows.values()))
-        rows = self.config.get("vocab_size")
-        return rows if isinstance(rows, int) else None
-
-
-def _flat(config: dict[str, Any]) -> dict[str, Any]:
-    text = config.get("text_config")
-    return {**config, **text} if isinstance(text, dict) else config
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        loaded = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise TokenizerFileError(f"{path} is no JSON: {error}") from error
-    if not isinstance(loaded, dict):
-        raise TokenizerFileError(f"{path} holds a {type(loaded).__name__}; a configuration is a JSON object")
-    return loaded
-
-
-def _beside(path: Path, name: str) -> dict[str, Any]:
-    other = (path if path.is_dir() else path.parent) / name
-    return _object(other) if other.is_file() else {}
-
-
-def _tensor_rows(path: Path) -> dict[str, int]:
-    """Rows of the embedding and of the output layer, from the header of the weights."""
-    if not path.is_file():
-        return {}
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > MAX_HEADER_BYTES:
-            raise TokenizerFileError(f"{path} names a header of {length:,} bytes; it is no safetensors file")
-        try:
-            header = json.loads(file.read(length))
-        except ValueError as error:
-            raise TokenizerFileError(f"{path} has no safetensors header: {error}") from error
-    names = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "lm_head.weight")
-    return {
-        name: int(tensor["shape"][0])
-        for name, tensor in (header.items() if isinstance(header, dict) else ())
-        if name.endswith(names) and isinstance(tensor, dict) and tensor.get("shape")
-    }
-
-
-def _embedding(files: _Files, tokenizer: Tokenizer) -> Iterator[Finding]:
+def _embedding(files: ModelFiles, tokenizer: Tokenizer) -> Iterator[Finding]:
     rows, size = files.rows, tokenizer.vocab_size
     stated = files.config.get("vocab_size")
     for name, found in files.tensor_rows.items():
@@ -272,18 +190,17 @@ def _ids(value: object) -> list[int]:
     return [number for number in values if isinstance(number, int) and not isinstance(number, bool)]
 
 
-def _special_ids(files: _Files, tokenizer: Tokenizer) -> Iterator[Finding]:
+def _special_ids(files: ModelFiles, tokenizer: Tokenizer) -> Iterator[Finding]:
     vocab = tokenizer.vocab
     for source, config in (("config.json", files.config), ("generation_config.json", files.generation)):
-        for name in SPECIAL_NAMES:
-            for number in _ids(config.get(f"{name}_token_id")):
+        named = ((match[1], key, value) for key, value in config.items() if (match := ID_NAME.fullmatch(key)))
+        for name, key, value in named:
+            for number in _ids(value):
                 if not 0 <= number < len(vocab) or not vocab[number]:
-                    # A padding row may serve as padding: it is never looked up in the tokenizer.
                     yield Finding(
                         f"{name}-without-token",
                         "error",
-                        f"{source} names {name}_token_id {number:,}, which is no token of the tokenizer "
-                        f"({len(vocab):,} ids)",
+                        f"{source} names {key} {number:,}, which is no token of the tokenizer ({len(vocab):,} ids)",
                         _consequence(name),
                     )
     for name in SPECIAL_NAMES:
@@ -296,7 +213,7 @@ def _special_ids(files: _Files, tokenizer: Tokenizer) -> Iterator[Finding]:
                 f"config.json has {name}_token_id {_list(ids)}, generation_config.json {_list(generation)}",
                 _consequence(name),
             )
-        text = _text(files.tokenizer_config.get(f"{name}_token"))
+        text = spelling(files.tokenizer_config.get(f"{name}_token"))
         marked = _find(tokenizer, text) if text is not None else None
         stated = ids | generation
         if marked is not None and stated and marked not in stated:
@@ -309,9 +226,9 @@ def _special_ids(files: _Files, tokenizer: Tokenizer) -> Iterator[Finding]:
             )
 
 
-def _special_strings(files: _Files, tokenizer: Tokenizer) -> Iterator[Finding]:
+def _special_strings(files: ModelFiles, tokenizer: Tokenizer) -> Iterator[Finding]:
     for name in SPECIAL_NAMES:
-        text = _text(files.tokenizer_config.get(f"{name}_token"))
+        text = spelling(files.tokenizer_config.get(f"{name}_token"))
         if text is not None and _find(tokenizer, text) is None:
             yield Finding(
                 f"{name}-not-in-tokenizer",
@@ -327,30 +244,41 @@ def _special_strings(files: _Files, tokenizer: Tokenizer) -> Iterator[Finding]:
                 "nothing is added where the model expects it",
             )
     decoder = files.tokenizer_config.get("added_tokens_decoder")
-    for key, entry in decoder.items() if isinstance(decoder, dict) else ():
-        text = _text(entry)
-        if text is None or not str(key).isdigit():
-            continue
-        known = _find(tokenizer, text)
-        if known != int(key):
-            has = "does not have" if known is None else f"has as id {known:,}"
-            yield Finding(
-                "added-token-differs",
-                "error",
-                f"tokenizer_config.json gives {text!r} the id {int(key):,}, which the tokenizer {has}",
-                "two programs that read one of the files each give the same text different ids",
-            )
+    added = {
+        text: int(key)
+        for key, entry in (decoder.items() if isinstance(decoder, dict) else ())
+        if (text := spelling(entry)) is not None and str(key).isdecimal()
+    }
+    more = [text for text in files.more_special() if text not in added]
+    unknown = [text for text in more if _find(tokenizer, text) is None]
+    if unknown:
+        yield Finding(
+            "special-not-in-tokenizer",
+            "error",
+            f"tokenizer_config.json names special tokens that the tokenizer does not have: {_list(unknown)}",
+            "they are spelled in several ordinary tokens, or get new ids, which the model never learned",
+        )
+    differing = [text for text, number in added.items() if _find(tokenizer, text) != number]
+    if differing:
+        found = [(text, _find(tokenizer, text)) for text in differing[:EXAMPLES]]
+        shown = ", ".join(f"{text!r} is {added[text]:,} and {'none' if id_ is None else id_}" for text, id_ in found)
+        yield Finding(
+            "added-token-differs",
+            "error",
+            f"{len(differing):,} added tokens have other ids in tokenizer_config.json than in the tokenizer: {shown}",
+            "two programs that read one of the files each give the same text different ids",
+        )
 
 
-def _chat_template(files: _Files, tokenizer: Tokenizer) -> Iterator[Finding]:
-    for marker in dict.fromkeys(MARKER.findall(files.template)):
-        if _find(tokenizer, marker) is None:
-            yield Finding(
-                "chat-marker-not-in-tokenizer",
-                "error",
-                f"the chat template writes {marker!r}, which is no token",
-                "it is spelled in several ordinary tokens; the model does not see the turn that it marks",
-            )
+def _chat_template(files: ModelFiles, tokenizer: Tokenizer) -> Iterator[Finding]:
+    unknown = {marker for marker in MARKER.findall(files.template) if _find(tokenizer, marker) is None}
+    if unknown:
+        yield Finding(
+            "chat-marker-not-in-tokenizer",
+            "error",
+            f"the chat template writes what looks like special tokens and is none: {_list(unknown)}",
+            "they are spelled in several ordinary tokens; the model does not see the turns that they mark",
+        )
 
 
 def _two_tokenizers(own: Tokenizer, given: Tokenizer) -> Iterator[Finding]:
@@ -390,13 +318,6 @@ def _two_tokenizers(own: Tokenizer, given: Tokenizer) -> Iterator[Finding]:
         )
 
 
-def _text(value: object) -> str | None:
-    """Spelling of a special token: a string, or an object with it."""
-    if isinstance(value, dict):
-        value = value.get("content")
-    return value if isinstance(value, str) and value else None
-
-
 def _find(tokenizer: Tokenizer, text: str) -> int | None:
     special = tokenizer.special_tokens.get(text)
     return special if special is not None else tokenizer.token_id(text)
@@ -408,7 +329,7 @@ def _consequence(name: str) -> str:
         "eos": "generation does not stop where it should, or stops where it should not",
         "pad": "padding is not recognised, and is attended to or trained on",
         "unk": "unknown text becomes another token",
-    }[name]
+    }.get(name, "what it stands for is never found in a text, or the wrong token is put in its place")
 
 
 def _list(values: Any) -> str:

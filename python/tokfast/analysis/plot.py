@@ -107,18 +107,13 @@ def plot_vocab_sizes(result: VocabSizes, path: str | os.PathLike[str]) -> None:
     for row in rows:
         if row.mark:
             left.axvline(row.vocab_size, color="black", linewidth=0.8, linestyle=":")
-            left.annotate(
-                row.mark,
-                (row.vocab_size, row.bytes_per_token),
-                textcoords="offset points",
-                xytext=(4, -14),
-                fontsize="small",
-            )
+            above = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "xytext": (0, 3)}
+            left.annotate(row.mark, (row.vocab_size, 1), ha="center", va="bottom", fontsize="small", **above)
     left.grid(alpha=0.3)
     figure.savefig(path, dpi=150)
 
 
 def _thousands(size: int) -> str:
-    if size % 1024 == 0:
+    if size % 1024 == 0 and size % 1000:
         return f"{size // 1024}Ki"
     return f"{size / 1000:g}k" if size >= 1000 else str(size)

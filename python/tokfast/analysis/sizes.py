@@ -26,11 +26,11 @@ from typing import TYPE_CHECKING, Any
 from tokfast._tokfast import Tokenizer, list_files
 from tokfast._train import train
 from tokfast.analysis._table import Table
-from tokfast.analysis.comparison import count_words_of, is_unspaced
+from tokfast.analysis._words import count_words_of, is_unspaced
 from tokfast.attention.cost import ModelShape, attention_cost
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 __all__ = ["SizeRow", "VocabSizes", "vocab_sizes"]
 
@@ -176,7 +176,7 @@ def vocab_sizes(
     paths = list_files([source] if isinstance(source, (str, os.PathLike)) else list(source))
     kept: list[bytes] = []
     if held_out is None:
-        documents = _hold_out(paths, kept)
+        documents = _hold_out(paths, kept, options.get("progress"))
         tokenizer = train(documents, wanted[-1], threads=threads, **options)
         texts = {ALL: b"".join(kept)}
     else:
@@ -186,7 +186,7 @@ def vocab_sizes(
     if not texts[ALL]:
         raise ValueError(
             f"the corpus is too small to hold out a twentieth ({HELD_OUT_EVERY // 2} blocks of {BLOCK_BYTES:,} bytes "
-            "are needed); pass held_out"
+            "are needed); give text to measure on (held_out, --held-out)"
         )
     reached = [size for size in wanted if size < tokenizer.vocab_size]
     reached.append(tokenizer.vocab_size)
@@ -249,13 +249,19 @@ def _blocks(text: bytes) -> Iterator[bytes]:
         begin = end
 
 
-def _hold_out(paths: Sequence[str], kept: list[bytes]) -> Iterator[bytes]:
+def _hold_out(
+    paths: Sequence[str], kept: list[bytes], progress: Callable[[str, int, int], object] | None
+) -> Iterator[bytes]:
     """Yield the blocks to train on, and keep every twentieth in `kept`, beginning with the tenth."""
-    n_kept = 0
+    n_kept = n_read = 0
+    n_bytes = sum(Path(path).stat().st_size for path in paths) if progress is not None else 0
     number = HELD_OUT_EVERY // 2
     for path in paths:
         for block in _blocks(Path(path).read_bytes()):
             number += 1
+            n_read += len(block)
+            if progress is not None:
+                progress("count", n_read, n_bytes)
             if number % HELD_OUT_EVERY == 0 and n_kept < HELD_OUT_BYTES:
                 kept.append(block)
                 n_kept += len(block)

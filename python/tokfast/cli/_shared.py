@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -127,8 +126,12 @@ def read_file(path: str | Path) -> bytes:
 def write_file(path: str, text: str) -> None:
     """Write a file as a whole or not at all; ``-`` is standard output, and a device is written to as it is."""
     is_new = path != "-" and (not Path(path).exists() or Path(path).is_file())
-    with click.open_file(path, "w", encoding="utf-8", atomic=is_new) as file:
-        file.write(text)
+    try:
+        with click.open_file(path, "w", encoding="utf-8", atomic=is_new) as file:
+            file.write(text)
+    except OSError as error:
+        # It names a temporary file, or none.
+        raise OSError(error.errno, error.strerror, *([] if path == "-" else [path])) from error
 
 
 def short_names(names: list[str]) -> dict[str, str]:
@@ -161,22 +164,3 @@ def say(message: str) -> None:
     """Print one line to standard error; what is quoted in it moves no cursor and changes no colour."""
     line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in message)
     click.echo(f"tokfast: {line}", err=True)
-
-
-class Progress:
-    """One line on standard error that is written over and over; silent unless that is a terminal."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self.shown = not quiet and sys.stderr.isatty()
-        self.next_time = 0.0
-
-    def update(self, text: str) -> None:
-        """Show ``text``, at most ten times a second."""
-        if self.shown and (now := time.monotonic()) >= self.next_time:
-            self.next_time = now + 0.1
-            click.echo(f"\r\x1b[Ktokfast: {text}", err=True, nl=False)
-
-    def clear(self) -> None:
-        """Take the line away before anything else is printed."""
-        if self.shown and self.next_time:
-            click.echo("\r\x1b[K", err=True, nl=False)

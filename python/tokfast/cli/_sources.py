@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import click
-
-from tokfast._tokfast import list_files
-from tokfast.cli._shared import say
+from tokfast._tokfast import count_text_files, list_files
+from tokfast.cli._progress import Clock, describe
+from tokfast.cli._shared import read_file, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokfast import Tokenizer
-    from tokfast.cli._shared import Progress
+    from tokfast.cli._progress import Progress
 
 BINARY_PROBE_BYTES = 8192
 DOCUMENT_SUFFIXES = (".parquet", ".gz", ".zst")
@@ -30,6 +31,12 @@ class Counted(NamedTuple):
     n_bytes: int
 
 
+def _plainly(path: str) -> str:
+    """Spell a path as `Path` does, so that ./a is a; ten thousand of those would take as long as reading the files."""
+    path = path.removeprefix(os.curdir + os.sep)
+    return str(Path(path)) if os.sep * 2 in path or f"{os.sep}{os.curdir}{os.sep}" in path else path
+
+
 class Sources:
     """The texts behind the arguments, in order, and what became of those that are not counted."""
 
@@ -38,36 +45,79 @@ class Sources:
         self.resume = resume
         self.binary: list[str] = []
         self.failed: list[tuple[str, str]] = []
-        # Each file once, however often it is reached (``src ./src/main.py``); a Path, so that ./a is a. True:
-        # named itself, and so counted in any case.
-        self.files: dict[Path, tuple[str, bool]] = {}
+        # Each file once, however often it is reached (``src ./src/main.py``). True: named itself, and so counted in
+        # any case.
+        self.files: dict[str, tuple[str, bool]] = {}
         for path in paths or ("-",):
             self._add(path, hidden=hidden)
 
     def _add(self, path: str, *, hidden: bool) -> None:
         try:
             if path == "-" or (Path(path).exists() and not Path(path).is_dir()):
-                self.files[Path(path)] = (path, True)
+                self.files[_plainly(path)] = (path, True)
             else:
                 for found in list_files([path], hidden=hidden, binary=True):
-                    self.files.setdefault(Path(found), (found, False))
+                    self.files.setdefault(_plainly(found), (found, False))
         except OSError as error:
             self._fail(path, error)
 
-    def texts(self) -> Iterator[tuple[str, bytes]]:
-        """Read one after the other, going on after a file that cannot be read."""
+    def count(self, tokenizers: list[Tokenizer], threads: int | None, progress: Progress) -> list[Counted]:
+        """Count every file with every tokenizer; what cannot be read is kept in `failed`."""
+        counted = [
+            *self._count_streams(tokenizers),
+            *self._count_texts(tokenizers, threads, progress),
+            *self._count_resumed(tokenizers, threads, progress),
+            *self._count_documents(tokenizers, threads),
+        ]
+        order = {path: place for place, (path, _) in enumerate(self.files.values())}
+        return sorted(counted, key=lambda line: order[line.path])
+
+    def _is_stream(self, path: str, *, is_named: bool) -> bool:
+        """Whether a file can be read once only: standard input, a pipe. None is found in folders."""
+        return path == "-" or (is_named and not Path(path).is_file())
+
+    def _count_streams(self, tokenizers: list[Tokenizer]) -> Iterator[Counted]:
         for path, is_named in self.files.values():
-            if self._holds_documents(path) or self._is_resumed(path):
-                continue
-            try:
-                text = self._read(path, is_named=is_named)
-            except OSError as error:
-                self._fail(path, error)
-                continue
-            if text is None:
+            if self._is_stream(path, is_named=is_named) and not self._holds_documents(path):
+                try:
+                    text = sys.stdin.buffer.read() if path == "-" else read_file(path)
+                except OSError as error:
+                    self._fail(path, error)
+                else:
+                    yield Counted(path, tuple(tokenizer.count(text) for tokenizer in tokenizers), len(text))
+
+    def _count_texts(self, tokenizers: list[Tokenizer], threads: int | None, progress: Progress) -> Iterator[Counted]:
+        """Count the files that are one text each."""
+        if self.resume is not None:
+            return
+        files = [
+            (path, is_named)
+            for path, is_named in self.files.values()
+            if not (self._holds_documents(path) or self._is_stream(path, is_named=is_named))
+        ]
+        paths = [path for path, _ in files]
+        binary = [is_named for _, is_named in files]
+        found = []
+        for number, tokenizer in enumerate(tokenizers, 1):
+            which = f" with tokenizer {number} of {len(tokenizers)}" if len(tokenizers) > 1 else ""
+            clock = Clock()
+
+            def show(phase: str, done: int, total: int, _detail: str, which: str = which, clock: Clock = clock) -> None:
+                progress.update(f"{describe(phase, done, total)}{which}{clock.left(phase, done, total)}")
+
+            found.append(
+                count_text_files(
+                    tokenizer, paths, binary=binary, threads=threads, progress=show if progress.shown else None
+                )
+            )
+        for path, *counts in zip(paths, *found, strict=True):
+            failed = next((count for count in counts if isinstance(count, OSError)), None)
+            if failed is not None:
+                self._fail(path, failed)
+            elif counts[0] is None:
                 self.binary.append(path)
             else:
-                yield path, text
+                yield Counted(path, tuple(count[0] for count in counts), counts[0][1])
 
     def _holds_documents(self, path: str) -> bool:
         """Whether a file is read by `count_files`: those that no text can be, and all others of a --field."""
@@ -75,16 +125,7 @@ class Sources:
         is_lines = self.field is not None and path.endswith(LINES_SUFFIXES)
         return path.endswith(DOCUMENT_SUFFIXES) or is_lines
 
-    def _is_resumed(self, path: str) -> bool:
-        """Whether a file of text is counted by `count_files`, which keeps what it has counted."""
-        return self.resume is not None and path != "-" and Path(path).is_file()
-
-    def _read(self, path: str, *, is_named: bool) -> bytes | None:
-        with click.open_file(path, "rb") as file:
-            start = b"" if is_named else file.read(BINARY_PROBE_BYTES)
-            return None if b"\0" in start else start + file.read()
-
-    def count_documents(self, tokenizers: list[Tokenizer], threads: int | None) -> Iterator[Counted]:
+    def _count_documents(self, tokenizers: list[Tokenizer], threads: int | None) -> Iterator[Counted]:
         """Count the files that hold documents: parquet, JSON lines, and compressed ones."""
         paths = [path for path, _ in self.files.values() if self._holds_documents(path)]
         if not paths:
@@ -111,16 +152,16 @@ class Sources:
                 ]
             except (OSError, ValueError, ImportError) as error:
                 # The line begins with the path already.
-                reason = str(error).removeprefix(repr(path)).lstrip(" ,:")
+                reason = str(error).removeprefix(repr(path)).lstrip(" ,:").replace("pass field=", "pass --field")
                 self.failed.append((path, getattr(error, "strerror", None) or reason))
             else:
                 yield Counted(path, tuple(counts.tokens for counts in found), found[0].bytes)
 
-    def count_resumed(self, tokenizers: list[Tokenizer], threads: int | None, progress: Progress) -> Iterator[Counted]:
+    def _count_resumed(self, tokenizers: list[Tokenizer], threads: int | None, progress: Progress) -> Iterator[Counted]:
         """Count the files of text that --resume keeps, and take from it those that it has."""
         paths: list[str] = []
-        for path, is_named in self.files.values():
-            if not self._is_resumed(path) or self._holds_documents(path):
+        for path, is_named in self.files.values() if self.resume is not None else ():
+            if self._holds_documents(path) or self._is_stream(path, is_named=is_named):
                 continue
             try:
                 with Path(path).open("rb") as file:

@@ -43,31 +43,34 @@ def display_width(text: str) -> int:
 
 def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     """Print a table: text to the left, numbers to the right."""
-    cells = [[format_cell(cell) for cell in row] for row in rows]
+    given = [list(row) for row in rows]
+    cells = [[format_cell(cell) for cell in row] for row in given]
+    columns = range(len(head))
+    is_text = [column == 0 or all(isinstance(row[column], str) for row in given) for column in columns]
     if shows_colour():
         try:
-            _print_with_rich(title, head, cells)
+            _print_with_rich(title, head, cells, is_text)
         except ImportError:
             pass
         else:
             return
-    widths = [max(display_width(row[column]) for row in [list(head), *cells]) for column in range(len(head))]
+    widths = [max(display_width(row[column]) for row in [list(head), *cells]) for column in columns]
     lines = [title] if title else []
     for row in (list(head), *cells):
-        first = row[0] + " " * (widths[0] - display_width(row[0]))
-        rest = (" " * (width - display_width(cell)) + cell for cell, width in zip(row[1:], widths[1:], strict=True))
-        lines.append("  ".join([first, *rest]).rstrip())
+        spaces = [" " * (width - display_width(cell)) for cell, width in zip(row, widths, strict=True)]
+        places = zip(row, spaces, is_text, strict=True)
+        lines.append("  ".join(cell + space if left else space + cell for cell, space, left in places).rstrip())
     click.echo("\n".join([*lines, ""]))
 
 
-def _print_with_rich(title: str, head: Sequence[str], cells: list[list[str]]) -> None:
+def _print_with_rich(title: str, head: Sequence[str], cells: list[list[str]], is_text: list[bool]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=title or None, title_justify="left", header_style="bold")
-    for number, name in enumerate(head):
-        table.add_column(name, justify="right" if number else "left", no_wrap=True)
+    for name, left in zip(head, is_text, strict=True):
+        table.add_column(name, justify="left" if left else "right", no_wrap=True)
     for row in cells:
         table.add_row(*map(Text, row))
     Console(width=max(Console().width, 40)).print(table)

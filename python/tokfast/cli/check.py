@@ -27,7 +27,7 @@ def check(*, model: str, tokenizer: str | None, as_json: bool) -> None:
     """Compare a model's files with a tokenizer, and name every mismatch with its consequence.
 
     Read are config.json, generation_config.json, tokenizer_config.json, chat_template.jinja, tokenizer.json, and the
-    header of model.safetensors, as far as they are there.
+    headers of the safetensors files, as far as they are there.
     """
     from tokfast import analysis
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tokfast.cli._progress import Clock, Progress
 from tokfast.cli._shared import (
     JSON_SCHEMA_VERSION,
     csv_option,
@@ -14,6 +15,7 @@ from tokfast.cli._shared import (
     json_option,
     load_tokenizer,
     plot_option,
+    quiet_option,
     read_file,
     readable_token,
     short_names,
@@ -65,6 +67,7 @@ Inflation is against --reference, and means something where the texts say the sa
 @json_option
 @csv_option
 @threads_option
+@quiet_option
 def compare(
     *,
     arguments: tuple[str, ...],
@@ -76,6 +79,7 @@ def compare(
     as_json: bool,
     as_csv: bool,
     threads: int | None,
+    quiet: bool,
 ) -> None:
     """Compare tokenizers: tokens per byte, character and word, inflation, and what of a vocabulary is used.
 
@@ -90,13 +94,22 @@ def compare(
 
     tokenizers = {name: load_tokenizer(name, quiet=True) for name in names}
     shown = short_names(names)
+    progress = Progress(quiet=quiet)
+    clock = Clock()
+
+    def show(phase: str, done: int, total: int) -> None:
+        progress.update(f"compared {done:,} of {total:,} tokenizers{clock.left(phase, done, total)}")
+
+    show("compare", 0, len(names))
     result = analysis.compare(
         {shown[name]: tokenizer for name, tokenizer in tokenizers.items()},
         texts,
         reference=reference,
         baselines=baselines,
         threads=threads,
+        progress=show,
     )
+    progress.clear()
     if plot:
         from tokfast.analysis.plot import plot_comparison
 
@@ -107,7 +120,7 @@ def compare(
     elif as_csv:
         write_csv(result.rows())
     else:
-        _print(result, metrics or DEFAULT_METRICS)
+        _print(result, metrics or (*DEFAULT_METRICS, *(["oov_rate"] if baselines else [])))
 
 
 def _read(data: list[str]) -> dict[str, bytes]:
@@ -149,11 +162,17 @@ def _print(result: Comparison, metrics: tuple[str, ...]) -> None:
             use.n_used,
             use.used_share,
             use.fingerprint[:12] if use.fingerprint else None,
-            "  ".join(readable_token(token, 24) for token in use.longest[:2]),
+            _examples(use.longest),
+            _examples(use.unused),
         ]
         for use in result.vocabularies
     ]
-    print_table("vocabularies", ["", "size", "used", "share", "fingerprint", "longest used"], uses)
+    head = ["", "size", "used", "share", "fingerprint", "longest used", "first unused"]
+    print_table("vocabularies", head, uses)
+
+
+def _examples(tokens: tuple[bytes, ...]) -> str:
+    return "  ".join(readable_token(token, 20) for token in tokens[:2])
 
 
 def _report(result: Comparison, tokenizers: list[dict[str, object]]) -> dict[str, Any]:

@@ -26,6 +26,9 @@ def convert(*, source: str, target: str, file_format: str | None, no_verify: boo
     written and the reason is said.
     """
     tokenizer = tokfast.load(source)
-    tokenizer.save(target, format=file_format, verify=not no_verify)  # type: ignore[arg-type] # the core checks it
+    try:
+        tokenizer.save(target, format=file_format, verify=not no_verify)  # type: ignore[arg-type] # the core checks it
+    except tokfast.TokenizerFileError as error:
+        raise tokfast.TokenizerFileError(str(error).replace("verify=False", "--no-verify")) from error
     if not quiet:
         say(f"wrote {target}, {tokenizer.vocab_size:,} ids" + ("" if no_verify else ", read back and compared"))

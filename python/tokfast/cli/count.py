@@ -1,23 +1,22 @@
 """``tokfast count``: how many tokens files hold, as ``wc`` would print it.
 
 Naive: read a file, encode it, take the length, for one file after the other.
-Idea: count without making ids, and hand over many files at once, so that all threads have work: files are
-gathered until they hold `BATCH_BYTES`, which bounds the memory, whatever the size of the tree (a file larger
-than that is read whole: a text is counted as one). A small batch is counted here and now, because the batch
-call returns a numpy array and importing numpy takes longer than counting a few megabytes.
-Cost: linear in the bytes; memory is the larger of `BATCH_BYTES` and the largest file.
+Idea: count without making ids, and leave the reading to the threads that count (`count_text_files`). Nothing here
+imports numpy, which takes longer than counting a few megabytes.
+Cost: linear in the bytes; memory is a block of a file for each thread.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from tokfast.cli._progress import Progress
 from tokfast.cli._shared import (
     JSON_SCHEMA_VERSION,
-    Progress,
     check_piped,
     csv_option,
     describe_tokenizer,
@@ -36,8 +35,12 @@ from tokfast.cli._sources import Counted, Sources
 if TYPE_CHECKING:
     from tokfast import Tokenizer
 
-BATCH_BYTES = 64 << 20
-SMALL_BYTES = 8 << 20
+# What a line of --by is called; a Path for each of ten thousand files takes longer than reading them.
+NAMES: dict[str, Callable[[str], str]] = {
+    "dir": lambda path: str(Path(path).parent),
+    "ext": lambda path: Path(path).suffix or "(none)",
+    "none": lambda _path: "total",
+}
 
 EPILOG = """
 \b
@@ -124,62 +127,40 @@ def count(
     progress = Progress(quiet=quiet)
     names: list[str | None] = [*tokenizers] or [None]
     loaded = [load_tokenizer(name, quiet=quiet) for name in names]
-    counted = []
-    for batch in _batches(sources.texts()):
-        texts = [text for _, text in batch]
-        counts = zip(*(_count_batch(tokenizer, texts, threads) for tokenizer in loaded), strict=True)
-        counted += [Counted(path, found, len(text)) for (path, text), found in zip(batch, counts, strict=True)]
-        progress.update(f"counted {len(counted):,} of {len(sources.files):,} files")
-    counted += sources.count_resumed(loaded, threads, progress)
-    counted += sources.count_documents(loaded, threads)
-    order = {path: place for place, (path, _) in enumerate(sources.files.values())}
-    counted.sort(key=lambda line: order[line.path])
+    counted = sources.count(loaded, threads, progress)
     progress.clear()
     sources.complain(quiet=quiet)
     totals = _sum(counted, len(loaded))
     lines = _group(counted, by, top)
-    if as_json:
-        reports = [
-            _report(counted, sources, describe_tokenizer(tokenizer, name), place)
-            for place, (tokenizer, name) in enumerate(zip(loaded, names, strict=True))
-        ]
-        _print_json(reports, None if by == "file" and top is None else lines)
-    elif as_csv:
-        _print_csv(lines, names)
-    elif len(loaded) > 1:
-        _print_columns(lines, totals, list(tokenizers), is_total=by == "none")
-    elif not paths or by == "none":
-        click.echo(totals[0])
+    if as_json or as_csv:
+        described = _describe(loaded, names)
+        if as_csv:
+            _print_csv(lines, described)
+        else:
+            reports = [_report(counted, sources, tokenizer, place) for place, tokenizer in enumerate(described)]
+            _print_json(reports, None if by == "file" and top is None else lines)
     else:
-        _print_lines(lines, totals[0])
+        _print_text(lines, totals, list(tokenizers), is_total=not paths or by == "none")
+        if sys.stderr.isatty() and not quiet:
+            for tokenizer in _describe(loaded, names):
+                say(f"by {tokenizer['name']}, fingerprint {tokenizer['fingerprint']:.12}, exact: {tokenizer['exact']}")
     _check_limit(totals, limit)
     if sources.failed:
         click.get_current_context().exit(1)
+
+
+def _describe(tokenizers: list["Tokenizer"], names: list[str | None]) -> list[dict[str, object]]:
+    """Say what counted; a count by the default tokenizer is right for itself, and no model's own."""
+    return [
+        {**describe_tokenizer(tokenizer, name), "exact": name is not None}
+        for tokenizer, name in zip(tokenizers, names, strict=True)
+    ]
 
 
 def _check_limit(totals: tuple[int, ...], limit: int | None) -> None:
     if limit is not None and max(totals) > limit:
         say(f"error: {max(totals):,} tokens are more than the limit of {limit:,}")
         click.get_current_context().exit(3)
-
-
-def _batches(texts: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
-    batch, n_bytes = [], 0
-    for path, text in texts:
-        batch.append((path, text))
-        n_bytes += len(text)
-        if n_bytes >= BATCH_BYTES:
-            yield batch
-            batch, n_bytes = [], 0
-    if batch:
-        yield batch
-
-
-def _count_batch(tokenizer: "Tokenizer", texts: list[bytes], threads: int | None) -> list[int]:
-    if threads == 1 or sum(map(len, texts)) < SMALL_BYTES:
-        return [tokenizer.count(text) for text in texts]
-    counts: list[int] = tokenizer.count_batch(texts, threads=threads).tolist()
-    return counts
 
 
 def _sum(lines: list[Counted], n_tokenizers: int) -> tuple[int, ...]:
@@ -192,8 +173,7 @@ def _group(counted: list[Counted], by: str, top: int | None) -> list[Counted]:
     if by != "file":
         sums: dict[str, list[Counted]] = {}
         for line in counted:
-            name = {"dir": str(Path(line.path).parent), "ext": Path(line.path).suffix or "(none)"}.get(by, "total")
-            sums.setdefault(name, []).append(line)
+            sums.setdefault(NAMES[by](line.path), []).append(line)
         lines = [
             Counted(name, _sum(some, len(some[0].n_tokens)), sum(line.n_bytes for line in some))
             for name, some in sums.items()
@@ -214,15 +194,30 @@ def _print_json(reports: list[dict[str, object]], lines: list[Counted] | None) -
     write_json(reports[0] if len(reports) == 1 else together)
 
 
-def _print_csv(lines: list[Counted], names: list[str | None]) -> None:
+def _print_csv(lines: list[Counted], tokenizers: list[dict[str, object]]) -> None:
     from tokfast.cli._tables import write_csv
 
-    if len(names) == 1:
-        write_csv(_as_dicts(lines, "path", 0))
+    write_csv(
+        [
+            {
+                **row,
+                "tokenizer": tokenizer["name"],
+                "fingerprint": tokenizer["fingerprint"],
+                "exact": tokenizer["exact"],
+            }
+            for place, tokenizer in enumerate(tokenizers)
+            for row in _as_dicts(lines, "path", place)
+        ]
+    )
+
+
+def _print_text(lines: list[Counted], totals: tuple[int, ...], names: list[str], *, is_total: bool) -> None:
+    if len(names) > 1:
+        _print_columns(lines, totals, names, is_total=is_total)
+    elif is_total:
+        click.echo(totals[0])
     else:
-        write_csv(
-            [{"tokenizer": name, **row} for place, name in enumerate(names) for row in _as_dicts(lines, "path", place)]
-        )
+        _print_lines(lines, totals[0])
 
 
 def _print_lines(counted: list[Counted], n_tokens: int) -> None:
@@ -249,14 +244,11 @@ def _print_columns(counted: list[Counted], totals: tuple[int, ...], names: list[
 
 
 def _report(counted: list[Counted], sources: Sources, tokenizer: dict[str, object], place: int) -> dict[str, object]:
-    """Everything the lines say, and more.
-
-    ``exact`` is False for the default tokenizer: its count is right for itself, and no model's own.
-    """
+    """Everything the lines say, and more."""
     return {
         "schema_version": JSON_SCHEMA_VERSION,
-        "tokenizer": tokenizer,
-        "exact": not tokenizer["default"],
+        "tokenizer": {name: value for name, value in tokenizer.items() if name != "exact"},
+        "exact": tokenizer["exact"],
         "files": _as_dicts(counted, "path", place),
         "total": {
             "files": len(counted),

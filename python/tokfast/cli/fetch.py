@@ -5,7 +5,8 @@ import click
 import tokfast
 from tokfast._encodings import ENCODINGS, encoding_name_for_model
 from tokfast._load import DEFAULT_NAME, find
-from tokfast.cli._shared import Progress, quiet_option, say
+from tokfast.cli._progress import Progress
+from tokfast.cli._shared import quiet_option, say
 
 EPILOG = f"""
 \b

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Black on these of the 256 colours of terminals; neighbours differ in every kind of colour vision.
 COLOURS = ("153", "229", "151", "223", "183")
+# And on those of a terminal that has sixteen.
+FEW_COLOURS = ("6", "3", "2", "5", "7")
 SEPARATOR = "|"
 
 EPILOG = """
@@ -136,11 +138,15 @@ def _print_with_rich(spelled: list[str]) -> bool:
         from rich.text import Text
     except ImportError:
         return False
-    styles = [f"color(16) on color({colour})" for colour in COLOURS]
+    console = Console(soft_wrap=True, highlight=False)
+    if console.color_system == "standard":
+        styles = [f"color(0) on color({colour})" for colour in FEW_COLOURS]
+    else:
+        styles = [f"color(16) on color({colour})" for colour in COLOURS]
     text = Text(tab_size=4)
     for place, token in enumerate(spelled):
         text.append(token, style=styles[place % len(styles)])
-    Console(soft_wrap=True, highlight=False).print(text)
+    console.print(text)
     return True
 
 

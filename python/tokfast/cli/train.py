@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 import tokfast
-from tokfast.cli._shared import Progress, check_piped, number, quiet_option, say, threads_option
+from tokfast.cli._progress import Clock, Progress, describe
+from tokfast.cli._shared import check_piped, number, quiet_option, say, threads_option
 
 if TYPE_CHECKING:
     from tokfast import Tokenizer
@@ -126,11 +126,10 @@ def train(
     """
     _check_out(Path(out))
     progress = Progress(quiet=quiet)
-
-    clock = _Clock()
+    clock = Clock()
 
     def show(phase: str, done: int, total: int, detail: str) -> None:
-        progress.update(f"{_describe(phase, done, total, detail)}{clock.left(phase, done, total)}{_peak()}")
+        progress.update(f"{describe(phase, done, total, detail)}{clock.left(phase, done, total)}{_peak()}")
 
     tokenizer = tokfast.train(
         _source(paths, unit, field),
@@ -188,30 +187,6 @@ def _check_out(out: Path) -> None:
         raise click.UsageError(f"--out {str(out)!r}: there is no folder {str(out.parent)!r}; make it first")
     if out.is_dir() or not os.access(out.parent, os.W_OK):
         raise click.UsageError(f"--out {str(out)!r} cannot be written")
-
-
-def _describe(phase: str, done: int, total: int, detail: str) -> str:
-    share = f" ({100 * done / total:.0f}%)" if total else ""
-    if phase == "count":
-        return f"read {done / 1e6:,.0f} of {total / 1e6:,.0f} MB{share}"
-    return f"{done:,} of {total:,} merges{share}" + (f", last {detail}" if detail else "")
-
-
-class _Clock:
-    """Says how long a phase will still take, by how long it has taken so far."""
-
-    def __init__(self) -> None:
-        self.phase = ""
-        self.start = 0.0
-        self.first = 0
-
-    def left(self, phase: str, done: int, total: int) -> str:
-        now = time.monotonic()
-        if phase != self.phase:
-            self.phase, self.start, self.first = phase, now, done
-        if done <= self.first or now - self.start < 1 or total < done:
-            return ""
-        return f", {(total - done) * (now - self.start) / (done - self.first):,.0f} s left"
 
 
 def _peak() -> str:

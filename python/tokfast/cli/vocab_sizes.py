@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from tokfast.cli._progress import Clock, Progress, describe
 from tokfast.cli._shared import (
     JSON_SCHEMA_VERSION,
-    Progress,
     csv_option,
     describe_tokenizer,
     json_option,
@@ -83,9 +83,10 @@ def vocab_sizes(
         raise click.UsageError(f"--sizes {min(wanted)}: the 256 single bytes are in every vocabulary; give 256 or more")
     texts = dict(map(_read, held_out)) or None
     progress = Progress(quiet=quiet)
+    clock = Clock()
 
     def show(phase: str, done: int, total: int) -> None:
-        progress.update(f"{done:,} of {total:,} merges" if phase == "merge" else f"read {done / 1e6:,.0f} MB")
+        progress.update(describe(phase, done, total) + clock.left(phase, done, total))
 
     from tokfast import analysis
 

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
+/// Where a NUL makes a file a binary one, as git and grep tell them.
+pub const BINARY_PROBE: usize = 8192;
+
 /// What is taken from a directory beside its plain text files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Walk {
@@ -34,11 +37,15 @@ pub fn expand(paths: &[PathBuf], options: Walk) -> Result<Vec<PathBuf>> {
 
 fn walk(directory: &Path, options: Walk, keep: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for entry in ignore::WalkBuilder::new(directory).hidden(!options.hidden).require_git(false).build() {
+    let mut builder = ignore::WalkBuilder::new(directory);
+    // Sorted by name folder by folder is sorted as a whole.
+    builder.hidden(!options.hidden).require_git(false).sort_by_file_name(std::ffi::OsStr::cmp);
+    for entry in builder.build() {
         match entry {
             Ok(entry) => {
                 let path = entry.path();
-                let is_file = entry.file_type().is_some_and(|kind| !kind.is_dir()) && path.is_file();
+                // What is neither is a link to either, or a device.
+                let is_file = entry.file_type().is_some_and(|kind| kind.is_file() || !kind.is_dir() && path.is_file());
                 if is_file && keep(path) && (options.binary || !is_binary(path)) {
                     files.push(entry.into_path());
                 }
@@ -46,14 +53,13 @@ fn walk(directory: &Path, options: Walk, keep: impl Fn(&Path) -> bool) -> Vec<Pa
             Err(error) => files.push(path_of(&error).unwrap_or(directory).to_path_buf()),
         }
     }
-    files.sort();
     files
 }
 
 /// Whether a NUL stands in the first 8 kB; a file that cannot be read is not, so that reading it reports why.
-fn is_binary(path: &Path) -> bool {
+pub(crate) fn is_binary(path: &Path) -> bool {
     let mut head = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(8192).read_to_end(&mut head));
+    let read = std::fs::File::open(path).and_then(|file| file.take(BINARY_PROBE as u64).read_to_end(&mut head));
     read.is_ok() && head.contains(&0)
 }
 
@@ -108,7 +114,7 @@ pub fn write_atomically_with(
             Ok(metadata) => metadata.permissions(),
             Err(_) => std::os::unix::fs::PermissionsExt::from_mode(0o666),
         });
-        let mut file = builder.prefix(".tokfast-").tempfile_in(directory)?;
+        let mut file = builder.prefix(".tokfast-").tempfile_in(directory).map_err(without_path)?;
         content(file.as_file_mut())?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
@@ -117,6 +123,13 @@ pub fn write_atomically_with(
         Ok(())
     };
     write().map_err(Error::io(path))
+}
+
+/// What the system said, without the name of the temporary file, which nobody asked for.
+fn without_path(error: std::io::Error) -> std::io::Error {
+    let said =
+        error.get_ref().and_then(std::error::Error::source).and_then(|inner| inner.downcast_ref::<std::io::Error>());
+    said.and_then(std::io::Error::raw_os_error).map_or(error, std::io::Error::from_raw_os_error)
 }
 
 #[cfg(test)]
@@ -162,7 +175,8 @@ mod tests {
         write_atomically(&path, b"old").unwrap();
         write_atomically(&path, b"new").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
-        assert!(write_atomically(&root.path().join("no/such/file"), b"x").is_err());
+        let refused = write_atomically(&root.path().join("no/such/file"), b"x").unwrap_err();
+        assert!(matches!(&refused, Error::Io { source, .. } if source.raw_os_error().is_some()), "{refused}");
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1, "no temporary file is left");
     }
 }

@@ -5,8 +5,8 @@
 //!          pretokenize  words     train     tokenizer    encode
 //! ```
 //!
-//! Each module imports only from those before it: [`error`], [`interrupt`], [`threads`], [`files`], `pages`,
-//! `prefetch`, [`table`], [`normalize`], [`pretokenize`], [`special`], [`words`], [`train`](mod@train), [`model`], `merge`,
+//! Each module imports only from those before it: [`error`], [`interrupt`], [`threads`], [`files`], `blocks`,
+//! `pages`, `prefetch`, [`table`], [`normalize`], [`pretokenize`], [`special`], [`words`], [`train`](mod@train), [`model`], `merge`,
 //! `cache`, `encode`, [`decode`], `batch`, [`tokenizer`], [`offsets`], `cut`, [`stream`], [`formats`]. Read them in this order. Nothing here knows of Python.
 //!
 //! # Example: train, encode, count, decode
@@ -44,6 +44,7 @@ pub mod train;
 pub mod words;
 
 mod batch;
+mod blocks;
 mod cache;
 mod cut;
 mod encode;
@@ -57,6 +58,6 @@ pub use interrupt::{Interrupt, Phase, Progress};
 pub use model::Model;
 pub use pretokenize::Pretokenizer;
 pub use special::{SpecialToken, Which};
-pub use tokenizer::{Batch, EncodeOptions, Report, Tokenizer};
+pub use tokenizer::{Batch, EncodeOptions, FileCount, Report, Tokenizer};
 pub use train::{ByteOrder, TrainOptions, Trained, TrainedMerge, train};
 pub use words::{Corpus, Unit, WordCounter, WordCounts};

@@ -3,12 +3,14 @@
 //! Every method takes `&self`, and what calls leave behind for later ones changes no result ([`CacheStats`]), so a
 //! tokenizer is used from many threads at once.
 
+mod files;
 mod training;
 
 use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
+pub use files::FileCount;
 pub use training::Report;
 
 use crate::batch;

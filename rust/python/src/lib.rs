@@ -9,6 +9,7 @@ mod arrow;
 mod batch;
 mod convert;
 mod error;
+mod files;
 mod stream;
 mod tokenizer;
 mod words;
@@ -18,17 +19,17 @@ use pyo3::prelude::*;
 /// The compiled half of tokfast.
 #[pymodule(gil_used = false)]
 mod _tokfast {
-    use std::ffi::OsString;
-    use std::path::PathBuf;
+    use std::cell::RefCell;
 
     use pyo3::prelude::*;
     use pyo3::types::PyBytes;
     use tokfast::Pretokenizer;
-    use tokfast::files::Walk;
     use tokfast::pretokenize::Ends;
 
     #[pymodule_export]
     use crate::batch::TokenBatch;
+    #[pymodule_export]
+    use crate::files::{count_text_files, list_files};
     #[pymodule_export]
     use crate::stream::StreamDecoder;
     #[pymodule_export]
@@ -39,6 +40,11 @@ mod _tokfast {
     use crate::convert;
     use crate::error::{run, to_py};
 
+    thread_local! {
+        /// The pretokenizer that was used last: making one of a regular expression takes a millisecond.
+        static LAST: RefCell<Option<(Option<String>, Pretokenizer)>> = const { RefCell::new(None) };
+    }
+
     /// The pieces of a text.
     #[pyfunction]
     fn split<'py>(
@@ -47,7 +53,11 @@ mod _tokfast {
         pattern: Option<&str>,
     ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let text = convert::text(text)?;
-        let pretokenizer = Pretokenizer::new(pattern).map_err(to_py)?;
+        let last = LAST.take().filter(|(known, _)| known.as_deref() == pattern);
+        let (known, pretokenizer) = match last {
+            Some(last) => last,
+            None => (pattern.map(Into::into), Pretokenizer::new(pattern).map_err(to_py)?),
+        };
         let mut pieces = Vec::new();
         run(py, None, |_| {
             pretokenizer.split_batches(&mut Ends::default(), text, |base, ends| {
@@ -56,6 +66,7 @@ mod _tokfast {
                 Ok(())
             })
         })?;
+        LAST.set(Some((known, pretokenizer)));
         Ok(pieces.into_iter().map(|(start, end)| PyBytes::new(py, &text[start..end])).collect())
     }
 
@@ -63,14 +74,6 @@ mod _tokfast {
     #[pyfunction]
     fn scheme_names() -> Vec<&'static str> {
         tokfast::pretokenize::scheme_names().collect()
-    }
-
-    /// The files that paths, directories and globs name.
-    #[pyfunction]
-    #[pyo3(signature = (paths, *, hidden=false, binary=false))]
-    fn list_files(py: Python<'_>, paths: Vec<PathBuf>, hidden: bool, binary: bool) -> PyResult<Vec<OsString>> {
-        let files = run(py, None, |_| tokfast::files::expand(&paths, Walk { hidden, binary }))?;
-        Ok(files.into_iter().map(PathBuf::into_os_string).collect())
     }
 
     /// The version of this library.
