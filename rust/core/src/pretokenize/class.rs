@@ -138,6 +138,13 @@ impl Table {
         self.stand_ins[*self.pages.get(number)? as usize..].first_chunk()
     }
 
+    /// The stand-ins of the characters `number * 64..(number + 1) * 64`, if there are such.
+    #[inline]
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn page_of_64(&self, number: usize) -> Option<&[u8; 64]> {
+        self.stand_ins[*self.pages.get(number / 4)? as usize..].as_chunks().0.get(number % 4)
+    }
+
     /// The stand-in of a character beyond ASCII.
     #[inline]
     pub(crate) fn stand_in(&self, code: u32) -> u8 {

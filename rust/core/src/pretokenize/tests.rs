@@ -146,6 +146,31 @@ fn kernels_cut_borders_of_blocks_and_windows_like_the_twin() {
     }
 }
 
+/// The text ends, or begins, where memory does.
+#[cfg(target_os = "linux")]
+#[test]
+#[allow(unsafe_code)]
+fn kernels_read_nothing_around_the_text() {
+    const PART: usize = 1 << 16;
+    let mut map = memmap2::MmapMut::map_anon(3 * PART).unwrap();
+    for part in [0, 2] {
+        // SAFETY: a part of a mapping of our own, at a border of pages, of which nothing is read from here on.
+        let refused = unsafe { libc::mprotect(map[part * PART..].as_mut_ptr().cast(), PART, libc::PROT_NONE) };
+        assert_eq!(refused, 0);
+    }
+    let mut room = Ends::default();
+    let mixture = FRAGMENTS.concat().repeat(100);
+    for len in (0..200).chain(8185..8200) {
+        for from in [0, 1, 100] {
+            let text = &mixture.as_bytes()[from..from + len];
+            map[PART..PART + len].copy_from_slice(text);
+            check(&mut room, &map[PART..PART + len]);
+            map[2 * PART - len..2 * PART].copy_from_slice(text);
+            check(&mut room, &map[2 * PART - len..2 * PART]);
+        }
+    }
+}
+
 #[test]
 fn kernels_know_every_character() {
     let mut room = Ends::default();

@@ -6,8 +6,14 @@
 //! Invariant: a value of a tier exists only on a processor that has its instructions, so its methods are safe to call.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod pages;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod shuffle;
 
 use super::class;
 use super::scheme::{Cl100k, Family, Fixed, Gpt2, O200k, Qwen2, Qwen35};
@@ -34,7 +40,7 @@ pub(crate) trait Lanes: Copy {
     /// One stand-in for every character of `text`, and the bits of the bytes that begin one. The number of characters,
     /// or `None` if the text is not UTF-8.
     ///
-    /// `stream` has 64 bytes more than `text`, `leads` a word for every 64 of its bytes.
+    /// `stream` has 72 bytes more than `text`, `leads` a word for every 64 of its bytes.
     #[inline]
     fn transcode(self, text: &[u8], stream: &mut [u8], leads: &mut [u64]) -> Option<usize> {
         let (blocks, rest) = text.as_chunks::<64>();
@@ -64,6 +70,8 @@ pub(crate) trait Lanes: Copy {
 pub(crate) enum Tier {
     #[cfg(target_arch = "x86_64")]
     Avx512(avx512::Avx512),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(shuffle::Shuffled<avx2::Avx2>),
     Portable(portable::Portable),
     /// The readable twin, one piece after the other.
     Scalar,
@@ -75,6 +83,8 @@ impl Tier {
         [
             #[cfg(target_arch = "x86_64")]
             avx512::Avx512::new().map(Self::Avx512),
+            #[cfg(target_arch = "x86_64")]
+            avx2::Avx2::new().map(|lanes| Self::Avx2(shuffle::Shuffled(lanes))),
             Some(Self::Portable(portable::Portable)),
             Some(Self::Scalar),
         ]
@@ -87,6 +97,8 @@ impl Tier {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(_) => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => "avx2",
             Self::Portable(_) => "portable",
             Self::Scalar => "scalar",
         }
@@ -116,6 +128,8 @@ impl Tier {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(lanes) => by_family(lanes, family, room, text),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(lanes) => by_family(lanes, family, room, text),
             Self::Portable(lanes) => by_family(lanes, family, room, text),
             Self::Scalar => None,
         }

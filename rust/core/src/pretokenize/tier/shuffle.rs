@@ -1,0 +1,313 @@
+//! What the tiers share whose registers look up 16 bytes at a time: AVX2 and NEON.
+//!
+//! Naive: [`super::portable`].
+//! Idea: a class is a property of a row and a column of the ASCII table, so two look-ups by half a byte and an `and`
+//! find it; the stand-ins beyond ASCII take a third. A character's stand-in is looked up at its *last* byte, the place
+//! in a page of 64 characters, all at once that lie in one page: the scripts of one text lie in a few pages, and most
+//! letters without case are known by the two bytes before. What is no last byte is squeezed out, eight bytes at a time,
+//! by a table that also lists the places of the bits of a mask.
+//! Cost: see [`super::avx2`]. Worst case: a block whose characters all lie in different pages takes a round of some
+//! thirty instructions for each.
+//! Tried and dropped, MB/s of cl100k on AVX2, Hindi / Russian / Chinese / Japanese / French / Vietnamese, noisy: a round
+//! for each page met, none remembered: 1211 / 1253 / 1342 / 821 / 1184 / -; the last 8 pages remembered: 1374 / 1195 /
+//! 1283 / 1087 / 1092 / -; the last 4: 1377 / 1222 / 1313 / 1120 / 1101 / 989; one more every 12 misses (kept): 1391 /
+//! 1274 / 1338 / 1098 / 1107 / 1025. Masks put together as numbers, `beyond & begins`, instead of in registers: half as
+//! fast (the compiler made vectors of 32 single bits of them).
+//! Source: Langdale and Lemire, "Parsing gigabytes of JSON per second" (2019), for classes by halves of a byte;
+//! Lemire's `despacing` for the table that squeezes.
+
+// An intrinsic is inlined only where the instructions are allowed, which is in `ends`: all between must end up there.
+#![allow(clippy::inline_always)]
+
+use super::class::{BEYOND_ASCII, CASELESS_STAND_IN, LOWER, MARK, NEWLINE, NUMBER, SPACE, UPPER};
+use super::pages::{Page, Pages};
+use super::window::Room;
+use super::{Fixed, Lanes};
+
+/// The operations on 64 bytes in registers that a processor supplies.
+pub(crate) trait Shuffles: Copy {
+    type Bytes: Copy;
+
+    fn load(self, bytes: &[u8; 64]) -> Self::Bytes;
+    fn store(self, bytes: Self::Bytes, to: &mut [u8; 64]);
+    fn all(self, byte: u8) -> Self::Bytes;
+    fn and(self, one: Self::Bytes, other: Self::Bytes) -> Self::Bytes;
+    fn or(self, one: Self::Bytes, other: Self::Bytes) -> Self::Bytes;
+    fn xor(self, one: Self::Bytes, other: Self::Bytes) -> Self::Bytes;
+    /// The difference of each byte, wrapping.
+    fn minus(self, one: Self::Bytes, other: Self::Bytes) -> Self::Bytes;
+    /// 0xFF where the bytes are equal, else 0.
+    fn same(self, one: Self::Bytes, other: Self::Bytes) -> Self::Bytes;
+    /// 0xFF where the byte is less (without sign), else 0.
+    fn less(self, one: Self::Bytes, other: Self::Bytes) -> Self::Bytes;
+    /// `yes` where the highest bit of `by` is set, else `no`.
+    fn choose(self, by: Self::Bytes, yes: Self::Bytes, no: Self::Bytes) -> Self::Bytes;
+    /// Each byte with the bit `7 - N` as its highest; the lower bits are any.
+    fn raise<const N: i32>(self, bytes: Self::Bytes) -> Self::Bytes;
+    /// The highest bit of each byte.
+    fn bits(self, bytes: Self::Bytes) -> u64;
+    /// The entry of the table at each byte that is less than 16, zero at each from 0x80 on.
+    fn look_up(self, table: &[u8; 16], bytes: Self::Bytes) -> Self::Bytes;
+    /// [`Self::look_up`] by the low half of each byte that is less than 0x80.
+    fn look_up_low(self, table: &[u8; 16], bytes: Self::Bytes) -> Self::Bytes;
+    /// [`Self::look_up`] by the high half of each byte.
+    fn look_up_high(self, table: &[u8; 16], bytes: Self::Bytes) -> Self::Bytes;
+    /// The entry of the page at the low six bits of each byte from 0x80 to 0xBF.
+    fn look_up_page(self, page: &[u8; 64], bytes: Self::Bytes) -> Self::Bytes;
+    /// Eight bytes, each where `order` says.
+    fn reorder(self, bytes: &[u8; 8], order: &[u8; 8], to: &mut [u8; 8]);
+    /// Eight numbers, each added to `base`.
+    fn widen(self, numbers: &[u8; 8], base: u32, to: &mut [u32; 8]);
+    /// [`Lanes::deposit`].
+    fn deposit(self, bits: u64, mask: u64) -> u64;
+    /// [`Lanes::ends`].
+    fn ends<S: Fixed>(self, room: &mut Room, text: &[u8]) -> Option<usize>;
+}
+
+/// The tier of a processor with [`Shuffles`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shuffled<P>(pub(super) P);
+
+/// Stand-ins, and for each the groups it is in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Block<B> {
+    bytes: B,
+    groups: B,
+}
+
+// A group is a class, or its part in one row of the ASCII table.
+const AT_TO_O: u8 = 1;
+const P_TO_Z: u8 = 2;
+const GRAVE_TO_O: u8 = 4;
+const SMALL_P_TO_Z: u8 = 8;
+const DIGIT: u8 = 16;
+const TAB: u8 = 32;
+const LINE: u8 = 64;
+const MARKS: u8 = 128;
+
+/// The groups of each column of the ASCII table.
+const COLUMNS: [u8; 16] = {
+    let mut table = [0; 16];
+    let mut column = 0;
+    while column < 16 {
+        table[column] = match column {
+            0 => 0,
+            _ => AT_TO_O | GRAVE_TO_O,
+        } | match column {
+            0..=10 => P_TO_Z | SMALL_P_TO_Z,
+            _ => 0,
+        } | match column {
+            0..=9 => DIGIT,
+            _ => 0,
+        } | match column {
+            0x9 | 0xB | 0xC => TAB,
+            0xA | 0xD => LINE,
+            _ => 0,
+        };
+        column += 1;
+    }
+    table
+};
+/// The groups of each row.
+const ROWS: [u8; 16] = [TAB | LINE, 0, 0, DIGIT, AT_TO_O, P_TO_Z, GRAVE_TO_O, SMALL_P_TO_Z, 0, 0, 0, 0, 0, 0, 0, 0];
+/// The groups of the stand-ins beyond ASCII.
+const BEYOND: [u8; 16] = {
+    let mut table = [0; 16];
+    let mut number = 0;
+    while number < BEYOND_ASCII.len() {
+        table[number] = groups(BEYOND_ASCII[number]);
+        number += 1;
+    }
+    table
+};
+
+/// The groups of some classes.
+const fn groups(classes: u8) -> u8 {
+    let mut groups = 0;
+    if classes & UPPER != 0 {
+        groups |= AT_TO_O | P_TO_Z;
+    }
+    if classes & LOWER != 0 {
+        groups |= GRAVE_TO_O | SMALL_P_TO_Z;
+    }
+    if classes & NUMBER != 0 {
+        groups |= DIGIT;
+    }
+    if classes & SPACE != 0 {
+        groups |= TAB;
+    }
+    if classes & NEWLINE != 0 {
+        groups |= LINE;
+    }
+    if classes & MARK != 0 {
+        groups |= MARKS;
+    }
+    groups
+}
+
+/// For the lead of three bytes (its low half): the second bytes after which a letter without case follows whatever the
+/// third is, where they begin and how many there are. Most Han and Hangul: U+5000..9FFF and after, U+4E00..4FFF behind
+/// U+4DC0..4DFF which are no letters, Hangul from EA B0 to ED 9D.
+const FIRST: [u8; 16] = [0, 0, 0, 0, 0xB8, 0x80, 0x80, 0x80, 0x80, 0x80, 0xB0, 0x80, 0x80, 0x80, 0, 0];
+const COUNT: [u8; 16] = [0, 0, 0, 0, 8, 64, 64, 64, 64, 64, 16, 64, 64, 0x1E, 0, 0];
+
+/// The places of the bits of each byte, in order.
+static PLACES: [[u8; 8]; 256] = {
+    let mut table = [[0; 8]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut bit, mut count) = (0, 0);
+        while bit < 8 {
+            if byte >> bit & 1 == 1 {
+                table[byte][count] = bit as u8;
+                count += 1;
+            }
+            bit += 1;
+        }
+        byte += 1;
+    }
+    table
+};
+
+impl<P: Shuffles> Lanes for Shuffled<P> {
+    type Block = Block<P::Bytes>;
+
+    #[inline(always)]
+    fn load(self, bytes: &[u8; 64], stand_ins: bool) -> Self::Block {
+        let lanes = self.0;
+        let bytes = lanes.load(bytes);
+        let mut groups = lanes.and(lanes.look_up_low(&COLUMNS, bytes), lanes.look_up_high(&ROWS, bytes));
+        if stand_ins {
+            groups = lanes.or(groups, lanes.look_up(&BEYOND, lanes.xor(bytes, lanes.all(0x80))));
+        }
+        Block { bytes, groups }
+    }
+
+    #[inline(always)]
+    fn any_of(self, block: Self::Block, classes: u8) -> u64 {
+        let lanes = self.0;
+        let among = groups(classes);
+        let mask = match among {
+            MARKS => lanes.bits(block.groups),
+            LINE => lanes.bits(lanes.raise::<1>(block.groups)),
+            TAB => lanes.bits(lanes.raise::<2>(block.groups)),
+            DIGIT => lanes.bits(lanes.raise::<3>(block.groups)),
+            _ => !lanes.bits(lanes.same(lanes.and(block.groups, lanes.all(among)), lanes.all(0))),
+        };
+        if classes & SPACE == 0 { mask } else { mask | self.equal(block, b' ') }
+    }
+
+    #[inline(always)]
+    fn equal(self, block: Self::Block, byte: u8) -> u64 {
+        self.0.bits(self.0.same(block.bytes, self.0.all(byte)))
+    }
+
+    #[inline(always)]
+    fn continuations(self, bytes: &[u8; 64]) -> u64 {
+        let bytes = self.0.load(bytes);
+        !self.0.bits(self.0.or(self.0.xor(bytes, self.0.all(0x80)), self.0.raise::<1>(bytes)))
+    }
+
+    #[inline(always)]
+    fn transcode(self, text: &[u8], stream: &mut [u8], leads: &mut [u64]) -> Option<usize> {
+        let lanes = self.0;
+        let (mut number, mut expected) = (0, 0);
+        let mut pages = Pages::new();
+        for (block, lead) in leads.iter_mut().enumerate().take(text.len().div_ceil(64)) {
+            let at = block * 64;
+            let len = (text.len() - at).min(64);
+            let inside = u64::MAX >> (64 - len);
+            let mut padded = [0; 68];
+            let around: &[u8; 68] = match text.get(at.wrapping_sub(4)..at + 64) {
+                Some(around) => around.try_into().ok()?,
+                None => {
+                    let before = at.min(4);
+                    padded[4 - before..4 + len].copy_from_slice(&text[at - before..at + len]);
+                    &padded
+                }
+            };
+            let last = lanes.load(around[4..].first_chunk()?);
+            let beyond = lanes.bits(last);
+            let room: &mut [u8; 72] = stream.get_mut(number..)?.first_chunk_mut()?;
+            if beyond | expected == 0 {
+                lanes.store(last, room.first_chunk_mut()?);
+                *lead = inside;
+                number += len;
+                continue;
+            }
+            // Of masks made apart and put together later, the compiler makes vectors of single bits.
+            let two = lanes.and(last, lanes.raise::<1>(last));
+            let three = lanes.and(two, lanes.raise::<2>(last));
+            let four = lanes.bits(lanes.and(three, lanes.raise::<3>(last)));
+            let (two, three) = (lanes.bits(two), lanes.bits(three));
+            if beyond & !two != two << 1 | three << 2 | four << 3 | expected {
+                return None;
+            }
+            expected = two >> 63 | three >> 62 | four >> 61;
+            *lead = !(beyond & !two) & inside;
+            let next_begins = text.get(at + 64).is_none_or(|byte| byte & 0xC0 != 0x80);
+            let ends = *lead >> 1 | u64::from(next_begins) << (len - 1);
+
+            let second = lanes.load(around[3..].first_chunk()?);
+            let third = lanes.load(around[2..].first_chunk()?);
+            // 0 to 15 for a lead of three bytes, then 0x70 more; all others from 0x80 on.
+            let row = lanes.xor(third, lanes.all(0xE0));
+            let row = lanes.or(row, lanes.less(lanes.all(15), row));
+            let place = lanes.minus(second, lanes.look_up(&FIRST, row));
+            let caseless = lanes.less(place, lanes.look_up(&COUNT, row));
+            let mut out = lanes.and(caseless, lanes.all(CASELESS_STAND_IN));
+            let mut known = caseless;
+            for page in pages.learned() {
+                let group = page.members(lanes, second, third);
+                known = lanes.or(known, group);
+                out = lanes.or(out, lanes.and(group, lanes.look_up_page(page.stand_ins, last)));
+            }
+            let mut rest = ends & beyond & !lanes.bits(known);
+            while rest != 0 {
+                let page = Page::of(around, rest.trailing_zeros() as usize)?;
+                let mut group = page.members(lanes, second, third);
+                if let Some(byte) = page.fourth_last {
+                    let fourth = lanes.load(around[1..].first_chunk()?);
+                    group = lanes.and(group, lanes.same(fourth, lanes.all(byte)));
+                } else {
+                    pages.missed(page);
+                }
+                out = lanes.or(out, lanes.and(group, lanes.look_up_page(page.stand_ins, last)));
+                rest &= !lanes.bits(group);
+            }
+            let mut bytes = [0; 64];
+            lanes.store(lanes.choose(last, out, last), &mut bytes);
+            let mut count = 0;
+            for (number, eight) in bytes.as_chunks().0.iter().enumerate() {
+                let keep = (ends >> (number * 8)) as u8;
+                // `count` is less than 64 here; the compiler sees it so.
+                lanes.reorder(eight, &PLACES[keep as usize], room[count & 63..].first_chunk_mut()?);
+                count += keep.count_ones() as usize;
+            }
+            number += count;
+        }
+        (expected == 0).then_some(number)
+    }
+
+    #[inline(always)]
+    fn deposit(self, bits: u64, mask: u64) -> u64 {
+        self.0.deposit(bits, mask)
+    }
+
+    #[inline(always)]
+    fn flatten(self, bits: u64, base: u32, places: &mut [u32; 64]) {
+        let mut count = 0;
+        for number in 0..8 {
+            let byte = (bits >> (number * 8)) as u8;
+            if let Some(to) = places.get_mut(count..).and_then(<[u32]>::first_chunk_mut) {
+                self.0.widen(&PLACES[byte as usize], base + number * 8, to);
+            }
+            count += byte.count_ones() as usize;
+        }
+    }
+
+    #[inline(always)]
+    fn ends<S: Fixed>(self, room: &mut Room, text: &[u8]) -> Option<usize> {
+        self.0.ends::<S>(room, text)
+    }
+}
