@@ -13,6 +13,7 @@ mod chain;
 mod class;
 mod kernel;
 mod meaning;
+mod rare;
 mod regex;
 mod scan;
 mod scheme;
@@ -80,12 +81,11 @@ pub fn scheme_names() -> impl Iterator<Item = &'static str> {
 }
 
 impl Pretokenizer {
-    /// A scheme by its name or its regular expression, any other regular expression, a chain by its splits in JSON (or
-    /// "deepseek-v3"), or `None` for no cuts at all.
+    /// A scheme by its name or its regular expression, any other regular expression, a chain by its splits in JSON, or
+    /// `None` for no cuts at all.
     pub fn new(name_or_pattern: Option<&str>) -> Result<Self> {
         let kind = match name_or_pattern {
             None => Kind::Whole,
-            Some("deepseek-v3") => return Self::from_splits(&chain::deepseek_v3()),
             Some(text) if text.starts_with("[{\"type\":") => {
                 let splits: Vec<Split> = serde_json::from_str(text)
                     .map_err(|error| Error::Pattern { pattern: text.into(), reason: error.to_string() })?;
@@ -133,7 +133,7 @@ impl Pretokenizer {
                 None if *behavior == Behavior::Isolated => Some(Kind::Regex(Box::new(GeneralRegex::new(text)?))),
                 _ => None,
             },
-            _ => None,
+            _ => scheme::find_chain(&cutting).map(by_kernel),
         };
         let kind = match single {
             Some(kind) => kind,
@@ -147,6 +147,7 @@ impl Pretokenizer {
     pub fn splits(&self) -> Vec<Split> {
         match (&self.kind, self.pattern()) {
             (Kind::Chain(chain), _) => chain.splits().to_vec(),
+            (Kind::Scheme(scheme, _), _) if scheme.is_chain() => scheme.splits(),
             (_, Some(pattern)) => vec![Split::Split {
                 pattern: Pattern::Regex(pattern.into()),
                 behavior: Behavior::Isolated,

@@ -23,7 +23,7 @@ use std::arch::x86_64::{
     _mm512_storeu_si512, _mm512_ternarylogic_epi64, _mm512_test_epi8_mask, _pdep_u64,
 };
 
-use super::class::{self, BEYOND_ASCII, CASELESS_STAND_IN, STAND_INS};
+use super::class::{self, CASELESS_STAND_INS};
 use super::window::{self, Room};
 use super::{Fixed, Lanes};
 
@@ -54,16 +54,16 @@ pub(crate) struct Block {
     classes: __m512i,
 }
 
-/// The classes of the stand-ins beyond ASCII, as a register.
-const BEYOND: [u8; 64] = {
-    let mut table = [0; 64];
-    let mut number = 0;
-    while number < BEYOND_ASCII.len() {
-        table[number] = BEYOND_ASCII[number];
-        number += 1;
+/// The 64 bytes of a table from a place on; zeros beyond its end.
+const fn part(table: &[u8], from: usize) -> [u8; 64] {
+    let mut bytes = [0; 64];
+    let mut at = 0;
+    while at < 64 && from + at < table.len() {
+        bytes[at] = table[from + at];
+        at += 1;
     }
-    table
-};
+    bytes
+}
 
 /// For three-byte characters: a lead (its low six bits) and a second byte that have a bit in common here and in
 /// [`SECOND`] are letters without case, whatever the third byte: most Han and Hangul.
@@ -75,16 +75,18 @@ const LEAD: [u8; 64] = {
         table[lead] = 1;
         lead += 1;
     }
+    table[0x29] = 16;
     table[0x2A] = 4;
     table[0x2D] = 8;
     table
 };
-/// U+4DC0..4DFF are no letters (E4 B7); Hangul is U+AC00..D77F (EA B0 to ED 9D).
+/// Han has one stand-in from U+4E00 (E4 B8) to 9F7F (E9 BD), what is around is looked up;
+/// Hangul is U+AC00..D77F (EA B0 to ED 9D).
 const SECOND: [u8; 64] = {
     let mut table = [1; 64];
     let mut second = 0;
     while second < 64 {
-        if second != 0x37 {
+        if second >= 0x38 {
             table[second] |= 2;
         }
         if second >= 0x30 {
@@ -93,7 +95,21 @@ const SECOND: [u8; 64] = {
         if second <= 0x1D {
             table[second] |= 8;
         }
+        if second <= 0x3D {
+            table[second] |= 16;
+        }
         second += 1;
+    }
+    table
+};
+
+/// The stand-in of such a letter, by its lead.
+const STAND_IN: [u8; 64] = {
+    let mut table = [0; 64];
+    let mut lead = 0;
+    while lead < 16 {
+        table[0x20 + lead] = CASELESS_STAND_INS[lead];
+        lead += 1;
     }
     table
 };
@@ -120,14 +136,16 @@ impl Lanes for Avx512 {
     type Block = Block;
 
     #[inline(always)]
-    fn load(self, bytes: &[u8; 64], stand_ins: bool) -> Block {
+    fn load<S: Fixed>(self, bytes: &[u8; 64], stand_ins: bool) -> Block {
         let bytes = register(bytes);
-        let [low, high, ..] = STAND_INS.as_chunks::<64>().0 else { return Block { bytes, classes: bytes } };
+        let low = const { &part(&S::SCHEME.classes, 0) };
+        let high = const { &part(&S::SCHEME.classes, 64) };
+        let beyond = const { &part(&S::SCHEME.classes, 128) };
         // SAFETY: the processor has these instructions, since `self` exists; they touch registers only.
         let classes = unsafe {
             let ascii = _mm512_permutex2var_epi8(register(low), bytes, register(high));
             if stand_ins {
-                _mm512_mask_permutexvar_epi8(ascii, _mm512_movepi8_mask(bytes), bytes, register(&BEYOND))
+                _mm512_mask_permutexvar_epi8(ascii, _mm512_movepi8_mask(bytes), bytes, register(beyond))
             } else {
                 ascii
             }
@@ -145,6 +163,12 @@ impl Lanes for Avx512 {
     fn equal(self, block: Block, byte: u8) -> u64 {
         // SAFETY: the processor has these instructions, since `self` exists; they touch registers only.
         unsafe { _mm512_cmpeq_epi8_mask(block.bytes, _mm512_set1_epi8(byte as i8)) }
+    }
+
+    #[inline(always)]
+    fn ascii(self, block: Block) -> u64 {
+        // SAFETY: the processor has this instruction, since `self` exists; it touches registers only.
+        unsafe { !_mm512_movepi8_mask(block.bytes) }
     }
 
     #[inline(always)]
@@ -185,7 +209,7 @@ impl Lanes for Avx512 {
                     _mm512_permutexvar_epi8(bytes, register(&LEAD)),
                     _mm512_permutexvar_epi8(next, register(&SECOND)),
                 );
-                let mut out = _mm512_mask_mov_epi8(bytes, caseless, _mm512_set1_epi8(CASELESS_STAND_IN as i8));
+                let mut out = _mm512_mask_permutexvar_epi8(bytes, caseless, bytes, register(&STAND_IN));
                 let mut rest = two & !caseless;
                 while rest != 0 {
                     let (group, stand_ins) = page(self, text, at, rest, bytes, next)?;

@@ -16,7 +16,7 @@ mod portable;
 mod shuffle;
 
 use super::class;
-use super::scheme::{Cl100k, Family, Fixed, Gpt2, O200k, Qwen2, Qwen35};
+use super::scheme::{Cl100k, DeepseekV3, Family, Fixed, Gpt2, O200k, Qwen2, Qwen35, Starcoder, Tekken};
 use super::window::{self, Room};
 use crate::error::{Error, Result};
 
@@ -25,14 +25,17 @@ pub(crate) trait Lanes: Copy {
     /// 64 stand-ins and their classes.
     type Block: Copy;
 
-    /// Looks up the classes. Only ASCII has them unless `stand_ins` is set.
-    fn load(self, bytes: &[u8; 64], stand_ins: bool) -> Self::Block;
+    /// Looks up the classes, as the scheme sees them. Only ASCII has them unless `stand_ins` is set.
+    fn load<S: Fixed>(self, bytes: &[u8; 64], stand_ins: bool) -> Self::Block;
 
     /// The stand-ins that are of one of these classes.
     fn any_of(self, block: Self::Block, classes: u8) -> u64;
 
     /// The stand-ins that are this byte.
     fn equal(self, block: Self::Block, byte: u8) -> u64;
+
+    /// Those that stand for themselves.
+    fn ascii(self, block: Self::Block) -> u64;
 
     /// The bytes that go on with a UTF-8 character (`0b10xx_xxxx`).
     fn continuations(self, bytes: &[u8; 64]) -> u64;
@@ -141,7 +144,10 @@ fn by_family<L: Lanes>(lanes: L, family: Family, room: &mut Room, text: &[u8]) -
         Family::Gpt2 => lanes.ends::<Gpt2>(room, text),
         Family::Cl100k => lanes.ends::<Cl100k>(room, text),
         Family::O200k => lanes.ends::<O200k>(room, text),
+        Family::Tekken => lanes.ends::<Tekken>(room, text),
         Family::Qwen2 => lanes.ends::<Qwen2>(room, text),
         Family::Qwen35 => lanes.ends::<Qwen35>(room, text),
+        Family::DeepseekV3 => lanes.ends::<DeepseekV3>(room, text),
+        Family::Starcoder => lanes.ends::<Starcoder>(room, text),
     }
 }

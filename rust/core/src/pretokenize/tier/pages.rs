@@ -19,7 +19,7 @@ const MISSES: usize = 12;
 /// What a window has taught.
 #[derive(Debug)]
 pub(super) struct Pages {
-    pages: [Page; PAGES],
+    list: [Page; PAGES],
     learned: usize,
     misses: usize,
 }
@@ -27,20 +27,20 @@ pub(super) struct Pages {
 impl Pages {
     #[inline(always)]
     pub(super) fn new() -> Self {
-        Self { pages: [Page::NONE; PAGES], learned: 0, misses: 0 }
+        Self { list: [Page::NONE; PAGES], learned: 0, misses: 0 }
     }
 
     /// The pages to look up in every block.
     #[inline(always)]
     pub(super) fn learned(&self) -> &[Page] {
-        &self.pages[..self.learned.min(PAGES)]
+        &self.list[..self.learned.min(PAGES)]
     }
 
     /// A character of this page, which is not among [`Self::learned`], was met.
     #[inline(always)]
     pub(super) fn missed(&mut self, page: Page) {
         if self.misses < 2 || self.misses.is_multiple_of(MISSES) {
-            self.pages[self.learned % PAGES] = page;
+            self.list[self.learned % PAGES] = page;
             self.learned += 1;
         }
         self.misses += 1;

@@ -6,7 +6,7 @@
 //! Cost: a table look-up a byte, and some ten operations for every eight bytes and mask.
 //! Source: Warren, Hacker's Delight, 6-1 (zero bytes) and 5-1 (deposit).
 
-use super::class::{self, STAND_INS};
+use super::class;
 use super::window::{self, Room};
 use super::{Fixed, Lanes};
 
@@ -52,8 +52,9 @@ impl Lanes for Portable {
     type Block = Block;
 
     #[inline]
-    fn load(self, bytes: &[u8; 64], _: bool) -> Block {
-        Block { bytes: words(bytes), classes: words(&bytes.map(|byte| STAND_INS[byte as usize])) }
+    fn load<S: Fixed>(self, bytes: &[u8; 64], _: bool) -> Block {
+        let classes = const { &S::SCHEME.classes };
+        Block { bytes: words(bytes), classes: words(&bytes.map(|byte| classes[byte as usize])) }
     }
 
     #[inline]
@@ -64,6 +65,11 @@ impl Lanes for Portable {
     #[inline]
     fn equal(self, block: Block, byte: u8) -> u64 {
         gather(|number| !nonzero(block.bytes[number] ^ (u64::from(byte) * LOW)))
+    }
+
+    #[inline]
+    fn ascii(self, block: Block) -> u64 {
+        !gather(|number| block.bytes[number])
     }
 
     #[inline]

@@ -17,9 +17,9 @@
 //! Lemire's `despacing` for the table that squeezes.
 
 // An intrinsic is inlined only where the instructions are allowed, which is in `ends`: all between must end up there.
-#![allow(clippy::inline_always)]
+#![allow(clippy::inline_always, clippy::trivially_copy_pass_by_ref)]
 
-use super::class::{BEYOND_ASCII, CASELESS_STAND_IN, LOWER, MARK, NEWLINE, NUMBER, SPACE, UPPER};
+use super::class::{self, APART, LOOSE, LOWER, MARK, NEWLINE, NUMBER, SPACE, UPPER};
 use super::pages::{Page, Pages};
 use super::window::Room;
 use super::{Fixed, Lanes};
@@ -68,11 +68,12 @@ pub(crate) trait Shuffles: Copy {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shuffled<P>(pub(super) P);
 
-/// Stand-ins, and for each the groups it is in.
+/// Stand-ins, and for each the groups it is in, of the first kind and of the second.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Block<B> {
     bytes: B,
     groups: B,
+    more: B,
 }
 
 // A group is a class, or its part in one row of the ASCII table.
@@ -110,20 +111,33 @@ const COLUMNS: [u8; 16] = {
 };
 /// The groups of each row.
 const ROWS: [u8; 16] = [TAB | LINE, 0, 0, DIGIT, AT_TO_O, P_TO_Z, GRAVE_TO_O, SMALL_P_TO_Z, 0, 0, 0, 0, 0, 0, 0, 0];
-/// The groups of the stand-ins beyond ASCII.
-const BEYOND: [u8; 16] = {
+// Groups of the second kind.
+const NUL_TO_US: u8 = 1;
+const DELETE: u8 = 2;
+const SPLIT: u8 = 4;
+
+const MORE_COLUMNS: [u8; 16] = {
+    let mut table = [NUL_TO_US; 16];
+    table[15] |= DELETE;
+    table
+};
+const MORE_ROWS: [u8; 16] = [NUL_TO_US, NUL_TO_US, 0, 0, 0, 0, 0, DELETE, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// The groups of the stand-ins beyond ASCII, whose classes are these.
+const fn beyond(classes: &[u8; 256], more: bool) -> [u8; 16] {
     let mut table = [0; 16];
     let mut number = 0;
-    while number < BEYOND_ASCII.len() {
-        table[number] = groups(BEYOND_ASCII[number]);
+    while number < 16 {
+        let (groups, second) = groups(classes[0x80 + number]);
+        table[number] = if more { second } else { groups };
         number += 1;
     }
     table
-};
+}
 
-/// The groups of some classes.
-const fn groups(classes: u8) -> u8 {
-    let mut groups = 0;
+/// The groups of some classes, of both kinds.
+const fn groups(classes: u8) -> (u8, u8) {
+    let (mut groups, mut more) = (0, 0);
     if classes & UPPER != 0 {
         groups |= AT_TO_O | P_TO_Z;
     }
@@ -142,24 +156,31 @@ const fn groups(classes: u8) -> u8 {
     if classes & MARK != 0 {
         groups |= MARKS;
     }
-    groups
+    if classes & LOOSE != 0 {
+        more |= NUL_TO_US | DELETE;
+    }
+    if classes & APART != 0 {
+        more |= SPLIT;
+    }
+    (groups, more)
 }
 
 /// For the lead of three bytes (its low half): the second bytes after which a letter without case follows whatever the
-/// third is, where they begin and how many there are. Most Han and Hangul: U+5000..9FFF and after, U+4E00..4FFF behind
+/// third is, where they begin, how many there are, and the stand-in of these. Most Han and Hangul: U+5000..9FFF and after, U+4E00..4FFF behind
 /// U+4DC0..4DFF which are no letters, Hangul from EA B0 to ED 9D.
 const FIRST: [u8; 16] = [0, 0, 0, 0, 0xB8, 0x80, 0x80, 0x80, 0x80, 0x80, 0xB0, 0x80, 0x80, 0x80, 0, 0];
-const COUNT: [u8; 16] = [0, 0, 0, 0, 8, 64, 64, 64, 64, 64, 16, 64, 64, 0x1E, 0, 0];
+const COUNT: [u8; 16] = [0, 0, 0, 0, 8, 64, 64, 64, 64, 0x3E, 16, 64, 64, 0x1E, 0, 0];
+const STAND_IN: [u8; 16] = class::CASELESS_STAND_INS;
 
 /// The places of the bits of each byte, in order.
 static PLACES: [[u8; 8]; 256] = {
     let mut table = [[0; 8]; 256];
     let mut byte = 0;
     while byte < 256 {
-        let (mut bit, mut count) = (0, 0);
+        let (mut bit, mut count) = (0_u8, 0);
         while bit < 8 {
             if byte >> bit & 1 == 1 {
-                table[byte][count] = bit as u8;
+                table[byte][count] = bit;
                 count += 1;
             }
             bit += 1;
@@ -169,37 +190,58 @@ static PLACES: [[u8; 8]; 256] = {
     table
 };
 
+impl<P: Shuffles> Shuffled<P> {
+    /// The stand-ins that are in a group of these classes.
+    #[inline(always)]
+    fn grouped(self, block: Block<P::Bytes>, classes: u8) -> u64 {
+        let lanes = self.0;
+        let any = |bytes, among| !lanes.bits(lanes.same(lanes.and(bytes, lanes.all(among)), lanes.all(0)));
+        match groups(classes) {
+            (MARKS, 0) => lanes.bits(block.groups),
+            (LINE, 0) => lanes.bits(lanes.raise::<1>(block.groups)),
+            (TAB, 0) => lanes.bits(lanes.raise::<2>(block.groups)),
+            (DIGIT, 0) => lanes.bits(lanes.raise::<3>(block.groups)),
+            (among, 0) => any(block.groups, among),
+            (0, SPLIT) => lanes.bits(lanes.raise::<5>(block.more)),
+            (0, among) => any(block.more, among),
+            (groups, more) => any(block.groups, groups) | any(block.more, more),
+        }
+    }
+}
+
 impl<P: Shuffles> Lanes for Shuffled<P> {
     type Block = Block<P::Bytes>;
 
     #[inline(always)]
-    fn load(self, bytes: &[u8; 64], stand_ins: bool) -> Self::Block {
+    fn load<S: Fixed>(self, bytes: &[u8; 64], stand_ins: bool) -> Self::Block {
         let lanes = self.0;
         let bytes = lanes.load(bytes);
         let mut groups = lanes.and(lanes.look_up_low(&COLUMNS, bytes), lanes.look_up_high(&ROWS, bytes));
+        let mut more = lanes.and(lanes.look_up_low(&MORE_COLUMNS, bytes), lanes.look_up_high(&MORE_ROWS, bytes));
         if stand_ins {
-            groups = lanes.or(groups, lanes.look_up(&BEYOND, lanes.xor(bytes, lanes.all(0x80))));
+            let number = lanes.xor(bytes, lanes.all(0x80));
+            groups = lanes.or(groups, lanes.look_up(const { &beyond(&S::SCHEME.classes, false) }, number));
+            more = lanes.or(more, lanes.look_up(const { &beyond(&S::SCHEME.classes, true) }, number));
         }
-        Block { bytes, groups }
+        Block { bytes, groups, more }
     }
 
     #[inline(always)]
     fn any_of(self, block: Self::Block, classes: u8) -> u64 {
-        let lanes = self.0;
-        let among = groups(classes);
-        let mask = match among {
-            MARKS => lanes.bits(block.groups),
-            LINE => lanes.bits(lanes.raise::<1>(block.groups)),
-            TAB => lanes.bits(lanes.raise::<2>(block.groups)),
-            DIGIT => lanes.bits(lanes.raise::<3>(block.groups)),
-            _ => !lanes.bits(lanes.same(lanes.and(block.groups, lanes.all(among)), lanes.all(0))),
-        };
-        if classes & SPACE == 0 { mask } else { mask | self.equal(block, b' ') }
+        // Of space, tabs are in a group; of what is loose, tabs and line breaks are in the same rows.
+        let mask = if classes & SPACE == 0 { 0 } else { self.equal(block, b' ') };
+        let mask = mask | self.grouped(block, classes);
+        if classes & LOOSE == 0 { mask } else { mask & !self.grouped(block, SPACE | NEWLINE) }
     }
 
     #[inline(always)]
     fn equal(self, block: Self::Block, byte: u8) -> u64 {
         self.0.bits(self.0.same(block.bytes, self.0.all(byte)))
+    }
+
+    #[inline(always)]
+    fn ascii(self, block: Self::Block) -> u64 {
+        !self.0.bits(block.bytes)
     }
 
     #[inline(always)]
@@ -218,13 +260,12 @@ impl<P: Shuffles> Lanes for Shuffled<P> {
             let len = (text.len() - at).min(64);
             let inside = u64::MAX >> (64 - len);
             let mut padded = [0; 68];
-            let around: &[u8; 68] = match text.get(at.wrapping_sub(4)..at + 64) {
-                Some(around) => around.try_into().ok()?,
-                None => {
-                    let before = at.min(4);
-                    padded[4 - before..4 + len].copy_from_slice(&text[at - before..at + len]);
-                    &padded
-                }
+            let around: &[u8; 68] = if let Some(around) = text.get(at.wrapping_sub(4)..at + 64) {
+                around.try_into().ok()?
+            } else {
+                let before = at.min(4);
+                padded[4 - before..4 + len].copy_from_slice(&text[at - before..at + len]);
+                &padded
             };
             let last = lanes.load(around[4..].first_chunk()?);
             let beyond = lanes.bits(last);
@@ -255,7 +296,7 @@ impl<P: Shuffles> Lanes for Shuffled<P> {
             let row = lanes.or(row, lanes.less(lanes.all(15), row));
             let place = lanes.minus(second, lanes.look_up(&FIRST, row));
             let caseless = lanes.less(place, lanes.look_up(&COUNT, row));
-            let mut out = lanes.and(caseless, lanes.all(CASELESS_STAND_IN));
+            let mut out = lanes.and(caseless, lanes.look_up(&STAND_IN, row));
             let mut known = caseless;
             for page in pages.learned() {
                 let group = page.members(lanes, second, third);
@@ -297,10 +338,9 @@ impl<P: Shuffles> Lanes for Shuffled<P> {
     #[inline(always)]
     fn flatten(self, bits: u64, base: u32, places: &mut [u32; 64]) {
         let mut count = 0;
-        for number in 0..8 {
-            let byte = (bits >> (number * 8)) as u8;
+        for (number, byte) in bits.to_le_bytes().into_iter().enumerate() {
             if let Some(to) = places.get_mut(count..).and_then(<[u32]>::first_chunk_mut) {
-                self.0.widen(&PLACES[byte as usize], base + number * 8, to);
+                self.0.widen(&PLACES[byte as usize], base + number as u32 * 8, to);
             }
             count += byte.count_ones() as usize;
         }
