@@ -67,7 +67,7 @@ const BEYOND_ASCII: [(u8, bool); 13] = [
 pub(crate) const LONG_S_STAND_IN: u8 = 0x87;
 
 /// By the low half of a lead E0 to EF, the stand-in of letters without case: Hangul, or of U+4E00..9F7F.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
 pub(crate) const CASELESS_STAND_INS: [u8; 16] =
     [0, 0, 0, 0, 0x89, 0x89, 0x89, 0x89, 0x89, 0x89, 0x82, 0x82, 0x82, 0x82, 0, 0];
 
@@ -153,16 +153,9 @@ pub(crate) fn table() -> &'static Table {
 }
 
 impl Table {
-    /// The stand-ins of the characters `number * PAGE..(number + 1) * PAGE`, if there are such.
-    #[inline]
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) fn page(&self, number: usize) -> Option<&[u8; PAGE]> {
-        self.stand_ins[*self.pages.get(number)? as usize..].first_chunk()
-    }
-
     /// The stand-ins of the characters `number * 64..(number + 1) * 64`, if there are such.
     #[inline]
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
     pub(crate) fn page_of_64(&self, number: usize) -> Option<&[u8; 64]> {
         self.stand_ins[*self.pages.get(number / 4)? as usize..].as_chunks().0.get(number % 4)
     }

@@ -198,6 +198,8 @@ fn step<S: Fixed, L: Lanes>(
         Contractions::Suffix => quote & prev(word, carry.word),
         _ => quote & free,
     };
+    // French and Italian have many quotes, but before other letters. What follows the last character is not seen here.
+    let candidates = candidates & (lanes.may_end_contraction(block) >> 1 | 1 << 63);
     if candidates != 0 {
         let (ends, inside) = contractions::<S>(stream, number, candidates, &mut rare.suffix_end);
         restart |= ends as u64;

@@ -12,19 +12,27 @@ use super::shuffle::Shuffles;
 
 /// Pages that are looked up in every block of a window from then on where a character of them was met.
 const PAGES: usize = 8;
-/// After the first two, every so many characters of other pages one more page is: a page in vain costs less than the
-/// mispredicted branches of one met by itself, but not much less.
-const MISSES: usize = 12;
+/// The block of `len` bytes at `at` with the four bytes before it, zeros beyond the text: where they are, or copied.
+#[inline(always)]
+pub(super) fn around<'a>(text: &'a [u8], at: usize, len: usize, copy: &'a mut [u8; 68]) -> &'a [u8; 68] {
+    if let Some(Some(around)) = text.get(at.wrapping_sub(4)..).map(<[u8]>::first_chunk) {
+        return around;
+    }
+    let before = at.min(4);
+    copy[4 - before..4 + len].copy_from_slice(&text[at - before..at + len]);
+    copy
+}
 
-/// What a window has taught.
+/// What a window has taught. After the first two pages, every so many `MISSES` one more is learned: a page in vain costs
+/// less than the mispredicted branches of one met by itself, and how much less depends on the processor.
 #[derive(Debug)]
-pub(super) struct Pages {
+pub(super) struct Pages<const MISSES: usize> {
     list: [Page; PAGES],
     learned: usize,
     misses: usize,
 }
 
-impl Pages {
+impl<const MISSES: usize> Pages<MISSES> {
     #[inline(always)]
     pub(super) fn new() -> Self {
         Self { list: [Page::NONE; PAGES], learned: 0, misses: 0 }
@@ -50,10 +58,10 @@ impl Pages {
 /// 64 characters that differ in their last byte only.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Page {
-    second_last: u8,
-    third_last: u8,
+    pub(super) second_last: u8,
+    pub(super) third_last: u8,
     /// 0 where any third last byte will do, since the character has two; else 0xFF.
-    third_mask: u8,
+    pub(super) third_mask: u8,
     /// Of characters of four bytes.
     pub(super) fourth_last: Option<u8>,
     pub(super) stand_ins: &'static [u8; 64],

@@ -8,10 +8,16 @@
 //! by a table that also lists the places of the bits of a mask.
 //! Cost: see [`super::avx2`]. Worst case: a block whose characters all lie in different pages takes a round of some
 //! thirty instructions for each.
-//! Tried and dropped, MB/s of cl100k on AVX2, Hindi / Russian / Chinese / Japanese / French / Vietnamese, noisy: a round
-//! for each page met, none remembered: 1211 / 1253 / 1342 / 821 / 1184 / -; the last 8 pages remembered: 1374 / 1195 /
-//! 1283 / 1087 / 1092 / -; the last 4: 1377 / 1222 / 1313 / 1120 / 1101 / 989; one more every 12 misses (kept): 1391 /
-//! 1274 / 1338 / 1098 / 1107 / 1025. Masks put together as numbers, `beyond & begins`, instead of in registers: half as
+//! Tried and dropped, MB/s of cl100k on AVX2, Hindi / Russian / Chinese / Japanese / French / Vietnamese, noisy:
+//!
+//! | pages | |
+//! |---|---|
+//! | a round for each that is met, none remembered | 1211 / 1253 / 1342 / 821 / 1184 / - |
+//! | the last 8 remembered | 1374 / 1195 / 1283 / 1087 / 1092 / - |
+//! | the last 4 | 1377 / 1222 / 1313 / 1120 / 1101 / 989 |
+//! | one more every 12 misses (kept) | 1391 / 1274 / 1338 / 1098 / 1107 / 1025 |
+//!
+//! Masks put together as numbers, `beyond & begins`, instead of in registers: half as
 //! fast (the compiler made vectors of 32 single bits of them).
 //! Source: Langdale and Lemire, "Parsing gigabytes of JSON per second" (2019), for classes by halves of a byte;
 //! Lemire's `despacing` for the table that squeezes.
@@ -19,8 +25,9 @@
 // An intrinsic is inlined only where the instructions are allowed, which is in `ends`: all between must end up there.
 #![allow(clippy::inline_always, clippy::trivially_copy_pass_by_ref)]
 
-use super::class::{self, APART, LOOSE, LOWER, MARK, NEWLINE, NUMBER, SPACE, UPPER};
-use super::pages::{Page, Pages};
+use super::class::{self, LONG_S_STAND_IN, LOOSE, NEWLINE, SPACE};
+use super::groups::{COLUMNS, DIGIT, LINE, MARKS, MORE_COLUMNS, MORE_ROWS, ROWS, SPLIT, TAB, beyond, groups};
+use super::pages::{Page, Pages, around};
 use super::window::Room;
 use super::{Fixed, Lanes};
 
@@ -76,101 +83,15 @@ pub(crate) struct Block<B> {
     more: B,
 }
 
-// A group is a class, or its part in one row of the ASCII table.
-const AT_TO_O: u8 = 1;
-const P_TO_Z: u8 = 2;
-const GRAVE_TO_O: u8 = 4;
-const SMALL_P_TO_Z: u8 = 8;
-const DIGIT: u8 = 16;
-const TAB: u8 = 32;
-const LINE: u8 = 64;
-const MARKS: u8 = 128;
-
-/// The groups of each column of the ASCII table.
-const COLUMNS: [u8; 16] = {
-    let mut table = [0; 16];
-    let mut column = 0;
-    while column < 16 {
-        table[column] = match column {
-            0 => 0,
-            _ => AT_TO_O | GRAVE_TO_O,
-        } | match column {
-            0..=10 => P_TO_Z | SMALL_P_TO_Z,
-            _ => 0,
-        } | match column {
-            0..=9 => DIGIT,
-            _ => 0,
-        } | match column {
-            0x9 | 0xB | 0xC => TAB,
-            0xA | 0xD => LINE,
-            _ => 0,
-        };
-        column += 1;
-    }
-    table
-};
-/// The groups of each row.
-const ROWS: [u8; 16] = [TAB | LINE, 0, 0, DIGIT, AT_TO_O, P_TO_Z, GRAVE_TO_O, SMALL_P_TO_Z, 0, 0, 0, 0, 0, 0, 0, 0];
-// Groups of the second kind.
-const NUL_TO_US: u8 = 1;
-const DELETE: u8 = 2;
-const SPLIT: u8 = 4;
-
-const MORE_COLUMNS: [u8; 16] = {
-    let mut table = [NUL_TO_US; 16];
-    table[15] |= DELETE;
-    table
-};
-const MORE_ROWS: [u8; 16] = [NUL_TO_US, NUL_TO_US, 0, 0, 0, 0, 0, DELETE, 0, 0, 0, 0, 0, 0, 0, 0];
-
-/// The groups of the stand-ins beyond ASCII, whose classes are these.
-const fn beyond(classes: &[u8; 256], more: bool) -> [u8; 16] {
-    let mut table = [0; 16];
-    let mut number = 0;
-    while number < 16 {
-        let (groups, second) = groups(classes[0x80 + number]);
-        table[number] = if more { second } else { groups };
-        number += 1;
-    }
-    table
-}
-
-/// The groups of some classes, of both kinds.
-const fn groups(classes: u8) -> (u8, u8) {
-    let (mut groups, mut more) = (0, 0);
-    if classes & UPPER != 0 {
-        groups |= AT_TO_O | P_TO_Z;
-    }
-    if classes & LOWER != 0 {
-        groups |= GRAVE_TO_O | SMALL_P_TO_Z;
-    }
-    if classes & NUMBER != 0 {
-        groups |= DIGIT;
-    }
-    if classes & SPACE != 0 {
-        groups |= TAB;
-    }
-    if classes & NEWLINE != 0 {
-        groups |= LINE;
-    }
-    if classes & MARK != 0 {
-        groups |= MARKS;
-    }
-    if classes & LOOSE != 0 {
-        more |= NUL_TO_US | DELETE;
-    }
-    if classes & APART != 0 {
-        more |= SPLIT;
-    }
-    (groups, more)
-}
-
 /// For the lead of three bytes (its low half): the second bytes after which a letter without case follows whatever the
 /// third is, where they begin, how many there are, and the stand-in of these. Most Han and Hangul: U+5000..9FFF and after, U+4E00..4FFF behind
 /// U+4DC0..4DFF which are no letters, Hangul from EA B0 to ED 9D.
 const FIRST: [u8; 16] = [0, 0, 0, 0, 0xB8, 0x80, 0x80, 0x80, 0x80, 0x80, 0xB0, 0x80, 0x80, 0x80, 0, 0];
 const COUNT: [u8; 16] = [0, 0, 0, 0, 8, 64, 64, 64, 64, 0x3E, 16, 64, 64, 0x1E, 0, 0];
 const STAND_IN: [u8; 16] = class::CASELESS_STAND_INS;
+
+/// The columns of the ASCII table in which the letters d, l, m, r, s, t and v stand.
+const CONTRACTED: [u8; 16] = [0, 0, 1, 1, 1, 0, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0];
 
 /// The places of the bits of each byte, in order.
 static PLACES: [[u8; 8]; 256] = {
@@ -245,6 +166,13 @@ impl<P: Shuffles> Lanes for Shuffled<P> {
     }
 
     #[inline(always)]
+    fn may_end_contraction(self, block: Self::Block) -> u64 {
+        let lanes = self.0;
+        let long_s = lanes.same(block.bytes, lanes.all(LONG_S_STAND_IN));
+        !lanes.bits(lanes.same(lanes.or(lanes.look_up_low(&CONTRACTED, block.bytes), long_s), lanes.all(0)))
+    }
+
+    #[inline(always)]
     fn continuations(self, bytes: &[u8; 64]) -> u64 {
         let bytes = self.0.load(bytes);
         !self.0.bits(self.0.or(self.0.xor(bytes, self.0.all(0x80)), self.0.raise::<1>(bytes)))
@@ -254,19 +182,13 @@ impl<P: Shuffles> Lanes for Shuffled<P> {
     fn transcode(self, text: &[u8], stream: &mut [u8], leads: &mut [u64]) -> Option<usize> {
         let lanes = self.0;
         let (mut number, mut expected) = (0, 0);
-        let mut pages = Pages::new();
+        let mut pages = Pages::<12>::new();
         for (block, lead) in leads.iter_mut().enumerate().take(text.len().div_ceil(64)) {
             let at = block * 64;
             let len = (text.len() - at).min(64);
             let inside = u64::MAX >> (64 - len);
-            let mut padded = [0; 68];
-            let around: &[u8; 68] = if let Some(around) = text.get(at.wrapping_sub(4)..at + 64) {
-                around.try_into().ok()?
-            } else {
-                let before = at.min(4);
-                padded[4 - before..4 + len].copy_from_slice(&text[at - before..at + len]);
-                &padded
-            };
+            let mut copy = [0; 68];
+            let around = around(text, at, len, &mut copy);
             let last = lanes.load(around[4..].first_chunk()?);
             let beyond = lanes.bits(last);
             let room: &mut [u8; 72] = stream.get_mut(number..)?.first_chunk_mut()?;
