@@ -8,7 +8,8 @@
 //! Unicode ([`UNICODE_VERSION`]).
 //! Cost: the table is made once, at the first non-ASCII character. ASCII stands for itself.
 //! Invariant: no character has two classes, but a letter that is neither upper nor lower case is both, and what is split
-//! apart has that bit, too; symbols and punctuation have none. Beyond ASCII there are at most 16 stand-ins, which half a byte tells apart.
+//! apart has that bit, too; symbols and punctuation have none. Beyond ASCII there are at most 16 stand-ins, which half a
+//! byte tells apart.
 
 use std::sync::OnceLock;
 

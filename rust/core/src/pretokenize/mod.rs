@@ -4,10 +4,10 @@
 //! interface; which kernel stands behind a scheme is decided here and nowhere else: the fastest of this
 //! processor, or the one that the environment variable `TOKFAST_PRETOKENIZER` names (`scalar` is the readable twin).
 //!
-//! Invariants: pieces are never empty and join to the text, whatever its bytes, but for what a chain removes; a byte that is no valid UTF-8 counts
-//! as one character that is neither letter, number nor white space (as U+FFFD is). [`Pretokenizer::is_cut`] is true
-//! only where a piece begins whatever stands around the two bytes it looks at, so that texts may be cut there and
-//! their parts be worked on apart.
+//! Invariants: pieces are never empty and join to the text, whatever its bytes, but for what a chain removes; a byte
+//! that is no valid UTF-8 counts as one character that is neither letter, number nor white space (as U+FFFD is).
+//! [`Pretokenizer::is_cut`] is true only where a piece begins whatever stands around the two bytes it looks at, so that
+//! texts may be cut there and their parts be worked on apart.
 
 mod chain;
 mod class;

@@ -2,7 +2,7 @@
 //!
 //! Naive: [`super::portable`].
 //! Idea: [`super::shuffle`] on two registers of 32 bytes; `pdep` takes bits from characters back to bytes.
-//! Cost: 2.4 GB/s of English in cl100k, 1.0-1.6 in other scripts, where AVX-512 has 3.6 and 1.6-3.7, the scalar twin
+//! Cost: 2.4 GB/s of English in cl100k, 1.0-1.6 in other scripts, where AVX-512 has 3.6 and 2.0-3.4, the scalar twin
 //! 0.2-0.3 (`benches/pretokenize.rs`, Sapphire Rapids at 2.3 GHz, busy with other work). A `pdep` in microcode (AMD
 //! before Zen 3) costs some 200 cycles for every 64 bytes of text that is not ASCII.
 

@@ -9,12 +9,14 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
 mod groups;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon;
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
 mod pages;
 mod portable;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
 mod shuffle;
 
 use super::class;
@@ -83,6 +85,8 @@ pub(crate) enum Tier {
     Avx512(avx512::Avx512),
     #[cfg(target_arch = "x86_64")]
     Avx2(shuffle::Shuffled<avx2::Avx2>),
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    Neon(shuffle::Shuffled<neon::Neon>),
     Portable(portable::Portable),
     /// The readable twin, one piece after the other.
     Scalar,
@@ -96,6 +100,8 @@ impl Tier {
             avx512::Avx512::new().map(Self::Avx512),
             #[cfg(target_arch = "x86_64")]
             avx2::Avx2::new().map(|lanes| Self::Avx2(shuffle::Shuffled(lanes))),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Some(Self::Neon(shuffle::Shuffled(neon::Neon))),
             Some(Self::Portable(portable::Portable)),
             Some(Self::Scalar),
         ]
@@ -110,6 +116,8 @@ impl Tier {
             Self::Avx512(_) => "avx512",
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(_) => "avx2",
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Self::Neon(_) => "neon",
             Self::Portable(_) => "portable",
             Self::Scalar => "scalar",
         }
@@ -141,6 +149,8 @@ impl Tier {
             Self::Avx512(lanes) => by_family(lanes, family, room, text),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(lanes) => by_family(lanes, family, room, text),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Self::Neon(lanes) => by_family(lanes, family, room, text),
             Self::Portable(lanes) => by_family(lanes, family, room, text),
             Self::Scalar => None,
         }

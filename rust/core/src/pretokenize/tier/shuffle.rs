@@ -84,8 +84,8 @@ pub(crate) struct Block<B> {
 }
 
 /// For the lead of three bytes (its low half): the second bytes after which a letter without case follows whatever the
-/// third is, where they begin, how many there are, and the stand-in of these. Most Han and Hangul: U+5000..9FFF and after, U+4E00..4FFF behind
-/// U+4DC0..4DFF which are no letters, Hangul from EA B0 to ED 9D.
+/// third is, where they begin, how many there are, and the stand-in of these. Han from U+4E00 (E4 B8) to 9F7F (E9 BD),
+/// Hangul from U+AC00 (EA B0) to D77F (ED 9D).
 const FIRST: [u8; 16] = [0, 0, 0, 0, 0xB8, 0x80, 0x80, 0x80, 0x80, 0x80, 0xB0, 0x80, 0x80, 0x80, 0, 0];
 const COUNT: [u8; 16] = [0, 0, 0, 0, 8, 64, 64, 64, 64, 0x3E, 16, 64, 64, 0x1E, 0, 0];
 const STAND_IN: [u8; 16] = class::CASELESS_STAND_INS;
