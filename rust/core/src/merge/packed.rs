@@ -3,9 +3,9 @@
 //! Naive: a list of symbols, scanned for the smallest pair and shortened by one, until no pair is left.
 //! Idea: a lane for each byte holds `rank << 6 | lane` of the pair that begins there, so the minimum of the lanes says
 //! rank and place at once. Nothing is moved: a bit tells which symbols are left, and neighbours are found by counting
-//! zeros. Both ends have a symbol that makes nothing with any other. What a merge waits for is the table of pairs, which has left the nearer
-//! caches to the text's own: so [`AT_ONCE`] pieces take turns, a merge each, and the processor works on the next ones
-//! while it waits; a piece that is done makes room for a new one.
+//! zeros. Both ends have a symbol that makes nothing with any other. What a merge waits for is the table of pairs,
+//! which has left the nearer caches to the text's own: so [`AT_ONCE`] pieces take turns, a merge each, and the processor
+//! works on the next ones while it waits; a piece that is done makes room for a new one.
 //! Cost: two look-ups in the table of pairs a merge, and the minimum of at most [`PACKED`] lanes.
 //! Invariant: the ids are those of the model's `merge_all`.
 //! Measured: 100 MB of mixed text, 0.59 million new pieces, counted in 0.57 s; with a branch on whether a pair is there, as

@@ -275,21 +275,6 @@ impl Stage {
     }
 }
 
-/// The splits of `DeepSeek` V3 and V4.
-pub(crate) fn deepseek_v3() -> Vec<Split> {
-    let words = concat!(
-        r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|"##,
-        "[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+"
-    );
-    [r"\p{N}{1,3}", "[\u{4e00}-\u{9fa5}\u{3040}-\u{309f}\u{30a0}-\u{30ff}]+", words]
-        .map(|pattern| Split::Split {
-            pattern: Pattern::Regex(pattern.into()),
-            behavior: Behavior::Isolated,
-            invert: false,
-        })
-        .into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

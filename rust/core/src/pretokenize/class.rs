@@ -1,12 +1,15 @@
 //! The class of every character, as the pretokenizer patterns see it.
 //!
 //! Naive: ask a Unicode library for the general category of every character.
-//! Idea: the patterns tell only eight kinds apart, one bit each; a two-level table holds a byte a character, equal
-//! pages stored once. Beside the class it holds a stand-in: one byte that takes the character's place in the
-//! bit-parallel kernel, which then works on one byte a character, whatever the script. It is filled from the same kept crate (regex-syntax) that the general engine uses, so both see
-//! one version of Unicode ([`UNICODE_VERSION`]).
-//! Cost: the table is made once, at the first non-ASCII character. ASCII has a table of its own, made at compile time.
-//! Invariant: every character has at least one bit; a letter that is neither upper nor lower case has both.
+//! Idea: the patterns tell a dozen kinds of character apart; a two-level table holds a byte a character, equal pages
+//! stored once. That byte is a stand-in: it takes the character's place in the bit-parallel kernel, which then works on
+//! one byte a character, whatever the script. A scheme sees each stand-in as a class, one bit each ([`classes`]). The
+//! table is filled from the same kept crate (regex-syntax) that the general engine uses, so both see one version of
+//! Unicode ([`UNICODE_VERSION`]).
+//! Cost: the table is made once, at the first non-ASCII character. ASCII stands for itself.
+//! Invariant: no character has two classes, but a letter that is neither upper nor lower case is both, and what is split
+//! apart has that bit, too; symbols and punctuation have none. Beyond ASCII there are at most 16 stand-ins, which half a
+//! byte tells apart.
 
 use std::sync::OnceLock;
 
@@ -19,28 +22,60 @@ pub(crate) const UPPER: u8 = 1;
 pub(crate) const LOWER: u8 = 2;
 /// Numbers (N).
 pub(crate) const NUMBER: u8 = 4;
-/// All that is in no other class.
-pub(crate) const OTHER: u8 = 8;
+/// What a scheme splits apart, beside its class.
+pub(crate) const APART: u8 = 8;
 /// White space (`\s`) but line feed and carriage return.
 pub(crate) const SPACE: u8 = 16;
 /// Line feed and carriage return.
 pub(crate) const NEWLINE: u8 = 32;
 /// Marks (M).
 pub(crate) const MARK: u8 = 64;
+/// Controls, formats and what is not assigned (C but white space), where a scheme tells them from symbols.
+pub(crate) const LOOSE: u8 = 128;
 
-/// What the general engine calls the classes; later rows win nothing, the classes are disjoint.
-const CATEGORIES: [(&str, u8); 6] = [
+/// What the general engine calls the classes; the classes are disjoint. Symbols are the rest.
+const CATEGORIES: [(&str, u8); 7] = [
     (r"[\p{Lu}\p{Lt}]", UPPER),
     (r"\p{Ll}", LOWER),
     (r"[\p{Lm}\p{Lo}]", UPPER | LOWER),
     (r"\p{N}", NUMBER),
     (r"\s", SPACE),
     (r"\p{M}", MARK),
+    (r"[\p{C}--\s]", LOOSE),
 ];
+/// The run of Han and Kana that `DeepSeek`'s tokenizers split apart.
+pub(crate) const HAN_AND_KANA: &str = "[\u{4e00}-\u{9fa5}\u{3040}-\u{309f}\u{30a0}-\u{30ff}]";
 
-/// The classes of ASCII.
-pub(crate) const ASCII: [u8; 128] = {
-    let mut table = [OTHER; 128];
+/// What stands for characters beyond ASCII: their class, and whether they are [`HAN_AND_KANA`]. The position is the
+/// low half of the stand-in, the high half is 8.
+const BEYOND_ASCII: [(u8, bool); 13] = [
+    (UPPER, false),
+    (LOWER, false),
+    (UPPER | LOWER, false),
+    (MARK, false),
+    (NUMBER, false),
+    (0, false),
+    (SPACE, false),
+    // U+017F, which folds to `s`.
+    (LOWER, false),
+    (LOOSE, false),
+    (UPPER | LOWER, true),
+    (MARK, true),
+    (0, true),
+    (LOOSE, true),
+];
+/// The stand-in of U+017F, the one character beyond ASCII that folds to a letter of a contraction.
+pub(crate) const LONG_S_STAND_IN: u8 = 0x87;
+
+/// By the low half of a lead E0 to EF, the stand-in of letters without case: Hangul, or of U+4E00..9F7F.
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
+pub(crate) const CASELESS_STAND_INS: [u8; 16] =
+    [0, 0, 0, 0, 0x89, 0x89, 0x89, 0x89, 0x89, 0x89, 0x82, 0x82, 0x82, 0x82, 0, 0];
+
+/// The class of each stand-in (those of ASCII are themselves): `loose` where [`LOOSE`] is told from symbols, `apart`
+/// where [`HAN_AND_KANA`] is split apart.
+pub(crate) const fn classes(loose: bool, apart: bool) -> [u8; 256] {
+    let mut table = [0; 256];
     let mut byte = 0;
     while byte < 128 {
         table[byte] = match byte as u8 {
@@ -49,78 +84,66 @@ pub(crate) const ASCII: [u8; 128] = {
             b'0'..=b'9' => NUMBER,
             b'\n' | b'\r' => NEWLINE,
             b' ' | b'\t' | 0x0B | 0x0C => SPACE,
-            _ => OTHER,
+            0..0x20 | 0x7F if loose => LOOSE,
+            _ => 0,
         };
         byte += 1;
     }
-    table
-};
-
-/// The class of each stand-in byte: those of ASCII are themselves, the others `0x80 + position` in [`BEYOND_ASCII`].
-pub(crate) const STAND_INS: [u8; 256] = {
-    let mut table = [OTHER; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        table[byte] = ASCII[byte];
-        byte += 1;
-    }
-    while byte < 128 + BEYOND_ASCII.len() {
-        table[byte] = BEYOND_ASCII[byte - 128];
-        byte += 1;
+    let mut number = 0;
+    while number < BEYOND_ASCII.len() {
+        let (class, han_and_kana) = BEYOND_ASCII[number];
+        let class = if class == LOOSE && !loose { 0 } else { class };
+        table[0x80 + number] = if han_and_kana && apart { class | APART } else { class };
+        number += 1;
     }
     table
-};
-
-/// The classes beyond ASCII, in the order of their stand-ins; the last is U+017F, which folds to `s`.
-pub(crate) const BEYOND_ASCII: [u8; 8] = [UPPER, LOWER, UPPER | LOWER, MARK, NUMBER, OTHER, SPACE, LOWER];
-/// The stand-in of letters without case.
-#[cfg(target_arch = "x86_64")]
-pub(crate) const CASELESS_STAND_IN: u8 = 0x82;
-/// The stand-in of U+017F, the one character beyond ASCII that folds to a letter of a contraction.
-pub(crate) const LONG_S_STAND_IN: u8 = 0x87;
+}
 
 /// Characters of a page: the last of two bytes, and two bits of the one before it.
 pub(crate) const PAGE: usize = 256;
 
-/// Classes and stand-ins of all characters.
+/// The stand-ins of all characters.
 pub(crate) struct Table {
-    /// Where the page of `code / PAGE` begins in `classes` and `stand_ins`.
+    /// Where the page of `code / PAGE` begins in `stand_ins`.
     pages: Vec<u32>,
-    classes: Vec<u8>,
     stand_ins: Vec<u8>,
 }
 
 fn build() -> Table {
-    let mut all = vec![OTHER; 0x11_0000];
-    for (expression, class) in CATEGORIES {
-        let Ok(parsed) = regex_syntax::parse(expression) else { continue };
+    let mut all = vec![0x85; 0x11_0000];
+    let mut fill = |expression, stand_in: &dyn Fn(u8) -> u8| {
+        let Ok(parsed) = regex_syntax::parse(expression) else { return };
         if let regex_syntax::hir::HirKind::Class(regex_syntax::hir::Class::Unicode(ranges)) = parsed.kind() {
             for range in ranges.iter() {
-                all[range.start() as usize..=range.end() as usize].fill(class);
+                all[range.start() as usize..=range.end() as usize]
+                    .iter_mut()
+                    .for_each(|place| *place = stand_in(*place));
             }
         }
+    };
+    let number = |class, han_and_kana| {
+        BEYOND_ASCII.iter().position(|kind| *kind == (class, han_and_kana)).map(|number| 0x80 + number as u8)
+    };
+    for (expression, class) in CATEGORIES {
+        fill(expression, &|symbol| number(class, false).unwrap_or(symbol));
     }
-    all[..128].copy_from_slice(&ASCII);
-    let mut stand_in_of = [0; 256];
-    for (number, class) in BEYOND_ASCII[..7].iter().enumerate() {
-        stand_in_of[*class as usize] = 0x80 + number as u8;
-    }
-    let (mut classes, mut stand_ins) = (Vec::new(), Vec::new());
+    fill(HAN_AND_KANA, &|stand_in| {
+        let (class, _) = BEYOND_ASCII[usize::from(stand_in - 0x80)];
+        number(class, true).unwrap_or(stand_in)
+    });
+    all[0x17F] = LONG_S_STAND_IN;
+    let mut stand_ins = Vec::new();
     let mut known = std::collections::HashMap::new();
     let pages = all
         .chunks(PAGE)
-        .enumerate()
-        .map(|(number, page)| {
-            // The pages of ASCII and of U+017F are told from others that have the same classes.
-            *known.entry((page, number < 2)).or_insert_with(|| {
-                classes.extend_from_slice(page);
-                stand_ins.extend(page.iter().map(|&class| stand_in_of[class as usize]));
-                (classes.len() - PAGE) as u32
+        .map(|page| {
+            *known.entry(page).or_insert_with(|| {
+                stand_ins.extend_from_slice(page);
+                (stand_ins.len() - PAGE) as u32
             })
         })
         .collect::<Vec<_>>();
-    stand_ins[pages[1] as usize + 0x7F] = LONG_S_STAND_IN;
-    Table { pages, classes, stand_ins }
+    Table { pages, stand_ins }
 }
 
 /// The table, made at the first call.
@@ -131,11 +154,11 @@ pub(crate) fn table() -> &'static Table {
 }
 
 impl Table {
-    /// The stand-ins of the characters `number * PAGE..(number + 1) * PAGE`, if there are such.
+    /// The stand-ins of the characters `number * 64..(number + 1) * 64`, if there are such.
     #[inline]
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) fn page(&self, number: usize) -> Option<&[u8; PAGE]> {
-        self.stand_ins[*self.pages.get(number)? as usize..].first_chunk()
+    #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
+    pub(crate) fn page_of_64(&self, number: usize) -> Option<&[u8; 64]> {
+        self.stand_ins[*self.pages.get(number / 4)? as usize..].as_chunks().0.get(number % 4)
     }
 
     /// The stand-in of a character beyond ASCII.
@@ -143,32 +166,21 @@ impl Table {
     pub(crate) fn stand_in(&self, code: u32) -> u8 {
         self.stand_ins[self.pages[code as usize / PAGE] as usize + code as usize % PAGE]
     }
-
-    #[inline]
-    fn class(&self, code: u32) -> u8 {
-        self.classes[self.pages[code as usize / PAGE] as usize + code as usize % PAGE]
-    }
 }
 
-/// The class of a character beyond ASCII.
-#[inline]
-pub(crate) fn of(code: u32) -> u8 {
-    table().class(code)
-}
-
-/// The character that begins at `text[at]`: its class and its length in bytes.
+/// The character that begins at `text[at]`: its stand-in and its length in bytes.
 ///
-/// A byte that begins no valid UTF-8 character is a character of its own, of class [`OTHER`].
+/// A byte that begins no valid UTF-8 character is a character of its own, a symbol (as U+FFFD is).
 // The compiler leaves it a call, which costs as much as the look-up itself.
 #[allow(clippy::inline_always)]
 #[inline(always)]
 pub(crate) fn at(text: &[u8], at: usize) -> (u8, usize) {
     let lead = text[at];
-    if lead < 0x80 { (ASCII[lead as usize], 1) } else { beyond_ascii(text, at) }
+    if lead < 0x80 { (lead, 1) } else { beyond_ascii(text, at) }
 }
 
 fn beyond_ascii(text: &[u8], at: usize) -> (u8, usize) {
-    decode(text, at).map_or((OTHER, 1), |(code, len)| (of(code), len))
+    decode(text, at).map_or((0x85, 1), |(code, len)| (table().stand_in(code), len))
 }
 
 /// The code point of the non-ASCII character at `text[at]` and its length, if it is valid UTF-8.
@@ -197,23 +209,24 @@ mod tests {
 
     #[test]
     fn every_character_has_the_class_of_the_general_engine() {
-        let engines: Vec<_> = CATEGORIES
-            .iter()
-            .map(|(expression, class)| (regex_automata::meta::Regex::new(&format!("^{expression}$")).unwrap(), *class))
-            .collect();
+        let engine = |expression| regex_automata::meta::Regex::new(&format!("^{expression}$")).unwrap();
+        let engines: Vec<_> = CATEGORIES.iter().map(|(expression, class)| (engine(*expression), *class)).collect();
+        let han_and_kana = engine(HAN_AND_KANA);
+        let [all, loose, apart] = [(true, false), (false, false), (true, true)].map(|(l, a)| classes(l, a));
         let mut buffer = [0; 4];
         for character in '\0'..=char::MAX {
             let text = character.encode_utf8(&mut buffer);
             let expected = match character {
                 '\n' | '\r' => NEWLINE,
-                _ => engines.iter().find(|(engine, _)| engine.is_match(&*text)).map_or(OTHER, |(_, class)| *class),
+                _ => engines.iter().find(|(engine, _)| engine.is_match(&*text)).map_or(0, |(_, class)| *class),
             };
-            assert_eq!(at(text.as_bytes(), 0), (expected, text.len()), "{character:?}");
-            if !character.is_ascii() {
-                let stand_in = table().stand_in(character as u32);
-                assert_eq!(STAND_INS[stand_in as usize], expected, "{character:?}");
-                assert_eq!(stand_in == LONG_S_STAND_IN, character == '\u{17F}');
-            }
+            let (stand_in, len) = at(text.as_bytes(), 0);
+            let stand_in = usize::from(stand_in);
+            let split = if han_and_kana.is_match(&*text) { APART } else { 0 };
+            assert_eq!((all[stand_in], len), (expected, text.len()), "{character:?}");
+            assert_eq!(loose[stand_in], if expected == LOOSE { 0 } else { expected }, "{character:?}");
+            assert_eq!(apart[stand_in], expected | split, "{character:?}");
+            assert_eq!(stand_in == usize::from(LONG_S_STAND_IN), character == '\u{17F}');
         }
     }
 
@@ -229,7 +242,7 @@ mod tests {
             b"\xE2\x82",
             b"\xFF",
         ] {
-            assert_eq!(at(bytes, 0), (OTHER, 1), "{bytes:?}");
+            assert_eq!(at(bytes, 0), (0x85, 1), "{bytes:?}");
             assert!(std::str::from_utf8(bytes).is_err());
         }
     }

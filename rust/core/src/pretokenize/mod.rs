@@ -4,15 +4,16 @@
 //! interface; which kernel stands behind a scheme is decided here and nowhere else: the fastest of this
 //! processor, or the one that the environment variable `TOKFAST_PRETOKENIZER` names (`scalar` is the readable twin).
 //!
-//! Invariants: pieces are never empty and join to the text, whatever its bytes, but for what a chain removes; a byte that is no valid UTF-8 counts
-//! as one character that is neither letter, number nor white space (as U+FFFD is). [`Pretokenizer::is_cut`] is true
-//! only where a piece begins whatever stands around the two bytes it looks at, so that texts may be cut there and
-//! their parts be worked on apart.
+//! Invariants: pieces are never empty and join to the text, whatever its bytes, but for what a chain removes; a byte
+//! that is no valid UTF-8 counts as one character that is neither letter, number nor white space (as U+FFFD is).
+//! [`Pretokenizer::is_cut`] is true only where a piece begins whatever stands around the two bytes it looks at, so that
+//! texts may be cut there and their parts be worked on apart.
 
 mod chain;
 mod class;
 mod kernel;
 mod meaning;
+mod rare;
 mod regex;
 mod scan;
 mod scheme;
@@ -80,12 +81,11 @@ pub fn scheme_names() -> impl Iterator<Item = &'static str> {
 }
 
 impl Pretokenizer {
-    /// A scheme by its name or its regular expression, any other regular expression, a chain by its splits in JSON (or
-    /// "deepseek-v3"), or `None` for no cuts at all.
+    /// A scheme by its name or its regular expression, any other regular expression, a chain by its splits in JSON, or
+    /// `None` for no cuts at all.
     pub fn new(name_or_pattern: Option<&str>) -> Result<Self> {
         let kind = match name_or_pattern {
             None => Kind::Whole,
-            Some("deepseek-v3") => return Self::from_splits(&chain::deepseek_v3()),
             Some(text) if text.starts_with("[{\"type\":") => {
                 let splits: Vec<Split> = serde_json::from_str(text)
                     .map_err(|error| Error::Pattern { pattern: text.into(), reason: error.to_string() })?;
@@ -133,7 +133,7 @@ impl Pretokenizer {
                 None if *behavior == Behavior::Isolated => Some(Kind::Regex(Box::new(GeneralRegex::new(text)?))),
                 _ => None,
             },
-            _ => None,
+            _ => scheme::find_chain(&cutting).map(by_kernel),
         };
         let kind = match single {
             Some(kind) => kind,
@@ -147,6 +147,7 @@ impl Pretokenizer {
     pub fn splits(&self) -> Vec<Split> {
         match (&self.kind, self.pattern()) {
             (Kind::Chain(chain), _) => chain.splits().to_vec(),
+            (Kind::Scheme(scheme, _), _) if scheme.is_chain() => scheme.splits(),
             (_, Some(pattern)) => vec![Split::Split {
                 pattern: Pattern::Regex(pattern.into()),
                 behavior: Behavior::Isolated,

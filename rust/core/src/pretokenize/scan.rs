@@ -9,8 +9,8 @@
 //! Invariant: pieces are never empty and join to the whole text; for each scheme they are the matches of its regular
 //! expression, invalid bytes standing for characters that are neither letters, numbers nor white space.
 
-use super::class::{self, LOWER, MARK, NEWLINE, NUMBER, OTHER, SPACE, UPPER};
-use super::scheme::{Contractions, Prefix, Scheme, Words};
+use super::class::{self, APART, LOOSE, LOWER, MARK, NEWLINE, NUMBER, SPACE, UPPER};
+use super::scheme::{Apart, Contractions, Prefix, Scheme, Words};
 
 const LETTER: u8 = UPPER | LOWER;
 const WHITE: u8 = SPACE | NEWLINE;
@@ -19,19 +19,41 @@ impl Scheme {
     /// Calls `piece(start, end)` for every piece of `text`.
     #[inline]
     pub(crate) fn split<E>(&self, text: &[u8], mut piece: impl FnMut(usize, usize) -> Result<(), E>) -> Result<(), E> {
-        let mut start = 0;
+        let (mut start, mut end) = (0, 0);
         while start < text.len() {
-            let end = self.end_of_piece(text, start);
-            piece(start, end)?;
-            start = end;
+            if start >= end {
+                end = self.end_of_segment(text, start);
+            }
+            let after = self.end_of_piece(&text[..end], start);
+            piece(start, after)?;
+            start = after;
         }
         Ok(())
+    }
+
+    /// The end of the part of the text that begins at `start` and that the pattern sees as a whole text.
+    #[inline]
+    fn end_of_segment(&self, text: &[u8], start: usize) -> usize {
+        let classes = match self.apart {
+            Apart::Nothing => return text.len(),
+            Apart::Numbers => NUMBER,
+            Apart::NumbersHanAndKana => NUMBER | APART,
+        };
+        let kind = self.class_at(text, start) & classes;
+        self.end_of(text, start, |class| class & classes != kind)
+    }
+
+    /// The class and the length of the character that begins at `text[at]`.
+    #[inline]
+    fn class(&self, text: &[u8], at: usize) -> (u8, usize) {
+        let (stand_in, len) = class::at(text, at);
+        (self.classes[usize::from(stand_in)], len)
     }
 
     /// The end of the piece that begins at `start`.
     #[inline]
     fn end_of_piece(&self, text: &[u8], start: usize) -> usize {
-        let (class, len) = class::at(text, start);
+        let (class, len) = self.class(text, start);
         if text[start] == b'\'' && matches!(self.contractions, Contractions::Exact | Contractions::AnyCase) {
             let end = self.contraction(text, start);
             if end > start {
@@ -42,14 +64,16 @@ impl Scheme {
             return end;
         }
         if class & NUMBER != 0 {
-            return number(text, start, self.digits);
+            return self.number(text, start);
         }
-        let others = if self.words == Words::LettersAndMarks { OTHER } else { OTHER | MARK };
+        if class & LOOSE != 0 {
+            return self.loose(text, start);
+        }
         let after_space = if text[start] == b' ' { start + 1 } else { start };
-        if self.prefix == Prefix::Space && after_space > start && class_at(text, after_space) & NUMBER != 0 {
-            return number(text, after_space, self.digits);
+        if self.prefix == Prefix::Space && after_space > start && self.class_at(text, after_space) & NUMBER != 0 {
+            return self.number(text, after_space);
         }
-        let end = run(text, after_space, others);
+        let end = self.others(text, after_space);
         if end > after_space {
             return end + text[end..].iter().take_while(|byte| self.tail.contains(byte)).count();
         }
@@ -60,24 +84,29 @@ impl Scheme {
     #[inline]
     fn word(&self, text: &[u8], start: usize, class: u8, len: usize) -> Option<usize> {
         let letters = if self.words == Words::Letters { LETTER } else { LETTER | MARK };
+        if self.prefix == Prefix::NoSymbol && text[start].is_ascii_punctuation() {
+            let letters = text[start + 1..].iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+            return (letters > 0).then_some(start + 1 + letters);
+        }
         let may_be_prefix = match self.prefix {
             Prefix::Space => text[start] == b' ',
             Prefix::Any => class & (LETTER | NUMBER | NEWLINE) == 0,
+            Prefix::NoSymbol => class & (SPACE | LOOSE) != 0,
         };
         if self.words == Words::Cased {
             let after_prefix = may_be_prefix.then_some(start + len);
             let in_word = (class & letters != 0).then_some(start);
             let end = after_prefix
-                .and_then(|at| upper_then_lower(text, at))
-                .or_else(|| in_word.and_then(|at| upper_then_lower(text, at)))
-                .or_else(|| after_prefix.and_then(|at| only_upper(text, at)))
-                .or_else(|| in_word.and_then(|at| only_upper(text, at)))?;
+                .and_then(|at| self.upper_then_lower(text, at))
+                .or_else(|| in_word.and_then(|at| self.upper_then_lower(text, at)))
+                .or_else(|| after_prefix.and_then(|at| self.only_upper(text, at)))
+                .or_else(|| in_word.and_then(|at| self.only_upper(text, at)))?;
             return Some(if self.contractions == Contractions::Suffix { self.contraction(text, end) } else { end });
         }
         if class & letters != 0 {
-            return Some(run(text, start + len, letters));
+            return Some(self.run(text, start + len, letters));
         }
-        (may_be_prefix && class_at(text, start + len) & letters != 0).then(|| run(text, start + len, letters))
+        (may_be_prefix && self.class_at(text, start + len) & letters != 0).then(|| self.run(text, start + len, letters))
     }
 
     /// The end of the contraction at `start`, or `start` where none stands.
@@ -103,7 +132,7 @@ impl Scheme {
     fn white_space(&self, text: &[u8], start: usize) -> usize {
         let (mut end, mut last, mut after_newline) = (start, start, None);
         while end < text.len() {
-            let (class, len) = class::at(text, end);
+            let (class, len) = self.class(text, end);
             if class & WHITE == 0 {
                 break;
             }
@@ -120,64 +149,90 @@ impl Scheme {
             _ => end,
         }
     }
-}
 
-#[inline]
-fn class_at(text: &[u8], at: usize) -> u8 {
-    if at < text.len() { class::at(text, at).0 } else { 0 }
-}
-
-/// The end of the run of characters of these classes that begins at `start`.
-#[inline]
-fn run(text: &[u8], start: usize, classes: u8) -> usize {
-    let mut end = start;
-    while end < text.len() {
-        let (class, len) = class::at(text, end);
-        if class & classes == 0 {
-            break;
+    /// The end of the run of loose characters that begins at `start`; the last may belong to a word.
+    fn loose(&self, text: &[u8], start: usize) -> usize {
+        let mut end = start + self.class(text, start).1;
+        while self.class_at(text, end) & LOOSE != 0 {
+            let (class, len) = self.class(text, end);
+            if self.word(text, end, class, len).is_some() {
+                break;
+            }
+            end += len;
         }
-        end += len;
+        end
     }
-    end
-}
 
-/// The end of at most `digits` numbers.
-#[inline]
-fn number(text: &[u8], start: usize, digits: usize) -> usize {
-    let (mut end, mut count) = (start, 0);
-    while end < text.len() && count < digits {
-        let (class, len) = class::at(text, end);
-        if class & NUMBER == 0 {
-            break;
-        }
-        end += len;
-        count += 1;
+    #[inline]
+    fn class_at(&self, text: &[u8], at: usize) -> u8 {
+        if at < text.len() { self.class(text, at).0 } else { 0 }
     }
-    end
-}
 
-/// `U*L+`, where U is upper case or caseless, L lower case or caseless.
-fn upper_then_lower(text: &[u8], start: usize) -> Option<usize> {
-    let (mut at, mut after_caseless) = (start, None);
-    while at < text.len() {
-        let (class, len) = class::at(text, at);
-        if class & (UPPER | MARK) == 0 {
-            break;
-        }
-        at += len;
-        if class & (LOWER | MARK) != 0 {
-            after_caseless = Some(at);
-        }
+    /// The end of the run of characters of these classes that begins at `start`.
+    #[inline]
+    fn run(&self, text: &[u8], start: usize, classes: u8) -> usize {
+        self.end_of(text, start, |class| class & classes == 0)
     }
-    if class_at(text, at) & (LOWER | MARK) != 0 {
-        return Some(run(text, at, LOWER | MARK));
-    }
-    // No lower case follows: the upper case run gives back all after its last caseless character.
-    after_caseless
-}
 
-/// `U+L*` where [`upper_then_lower`] found nothing, so that no L follows.
-fn only_upper(text: &[u8], start: usize) -> Option<usize> {
-    let end = run(text, start, UPPER | MARK);
-    (end > start).then_some(end)
+    /// The end of the run of other characters that begins at `start`.
+    #[inline]
+    fn others(&self, text: &[u8], start: usize) -> usize {
+        let marks = if self.words == Words::LettersAndMarks { MARK } else { 0 };
+        self.end_of(text, start, |class| class & (LETTER | NUMBER | WHITE | LOOSE | marks) != 0)
+    }
+
+    /// The first place from `start` on where a character of such a class stands.
+    #[inline]
+    fn end_of(&self, text: &[u8], start: usize, is_after: impl Fn(u8) -> bool) -> usize {
+        let mut end = start;
+        while end < text.len() {
+            let (class, len) = self.class(text, end);
+            if is_after(class) {
+                break;
+            }
+            end += len;
+        }
+        end
+    }
+
+    /// The end of at most `digits` numbers.
+    #[inline]
+    fn number(&self, text: &[u8], start: usize) -> usize {
+        let (mut end, mut count) = (start, 0);
+        while end < text.len() && count < self.digits {
+            let (class, len) = self.class(text, end);
+            if class & NUMBER == 0 {
+                break;
+            }
+            end += len;
+            count += 1;
+        }
+        end
+    }
+
+    /// `U*L+`, where U is upper case or caseless, L lower case or caseless.
+    fn upper_then_lower(&self, text: &[u8], start: usize) -> Option<usize> {
+        let (mut at, mut after_caseless) = (start, None);
+        while at < text.len() {
+            let (class, len) = self.class(text, at);
+            if class & (UPPER | MARK) == 0 {
+                break;
+            }
+            at += len;
+            if class & (LOWER | MARK) != 0 {
+                after_caseless = Some(at);
+            }
+        }
+        if self.class_at(text, at) & (LOWER | MARK) != 0 {
+            return Some(self.run(text, at, LOWER | MARK));
+        }
+        // No lower case follows: the upper case run gives back all after its last caseless character.
+        after_caseless
+    }
+
+    /// `U+L*` where [`Self::upper_then_lower`] found nothing, so that no L follows.
+    fn only_upper(&self, text: &[u8], start: usize) -> Option<usize> {
+        let end = self.run(text, start, UPPER | MARK);
+        (end > start).then_some(end)
+    }
 }

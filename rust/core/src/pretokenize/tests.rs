@@ -8,6 +8,13 @@ use std::sync::LazyLock;
 static TWINS: LazyLock<Vec<(Pretokenizer, Pretokenizer)>> = LazyLock::new(|| {
     let mut twins = Vec::new();
     for scheme in &scheme::SCHEMES {
+        if scheme.is_chain() {
+            let general = Chain::new(scheme.splits()).unwrap();
+            assert_eq!(general.spelling(), scheme.pattern);
+            let general = Kind::Chain(Box::new(general));
+            twins.push((Pretokenizer { kind: Kind::Scheme(scheme, Tier::Scalar) }, Pretokenizer { kind: general }));
+            continue;
+        }
         let spellings =
             meaning::SPELLINGS.iter().filter(|(name, _)| *name == scheme.name).map(|(_, spelling)| spelling);
         for pattern in std::iter::once(&scheme.pattern).chain(spellings) {
@@ -30,7 +37,7 @@ fn pieces(pretokenizer: &Pretokenizer, text: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// Fragments that meet every branch of the grammar.
-const FRAGMENTS: [&str; 44] = [
+const FRAGMENTS: [&str; 52] = [
     "a",
     "Z",
     "don",
@@ -75,6 +82,14 @@ const FRAGMENTS: [&str; 44] = [
     "\u{FEFF}",
     "\u{AA}",
     "\u{10FFFF}",
+    "\u{30A2}\u{3042}",
+    "\u{309A}",
+    "\u{3099}\u{3097}",
+    "\u{30FB}",
+    "\u{9FFF}\u{9FA6}",
+    "\x01",
+    "\u{200D}",
+    "=",
 ];
 
 fn texts() -> impl Strategy<Value = String> {
@@ -143,6 +158,31 @@ fn kernels_cut_borders_of_blocks_and_windows_like_the_twin() {
         let text = mixture.as_bytes()[..end].to_vec().into_boxed_slice();
         check(&mut room, &text);
         check(&mut room, &text[text.len().min(1)..]);
+    }
+}
+
+/// The text ends, or begins, where memory does.
+#[cfg(target_os = "linux")]
+#[test]
+#[allow(unsafe_code)]
+fn kernels_read_nothing_around_the_text() {
+    const PART: usize = 1 << 16;
+    let mut map = memmap2::MmapMut::map_anon(3 * PART).unwrap();
+    for part in [0, 2] {
+        // SAFETY: a part of a mapping of our own, at a border of pages, of which nothing is read from here on.
+        let refused = unsafe { libc::mprotect(map[part * PART..].as_mut_ptr().cast(), PART, libc::PROT_NONE) };
+        assert_eq!(refused, 0);
+    }
+    let mut room = Ends::default();
+    let mixture = FRAGMENTS.concat().repeat(100);
+    for len in (0..200).chain(8185..8200) {
+        for from in [0, 1, 100] {
+            let text = &mixture.as_bytes()[from..from + len];
+            map[PART..PART + len].copy_from_slice(text);
+            check(&mut room, &map[PART..PART + len]);
+            map[2 * PART - len..2 * PART].copy_from_slice(text);
+            check(&mut room, &map[2 * PART - len..2 * PART]);
+        }
     }
 }
 
@@ -284,4 +324,31 @@ fn a_possessive_repeat_is_one() {
 fn what_is_no_pattern_is_refused() {
     let message = Pretokenizer::new(Some("(")).unwrap_err().to_string();
     assert!(message.contains("not a scheme name (gpt2, cl100k"), "{message}");
+}
+
+#[test]
+fn splits_that_come_to_a_scheme_are_that() {
+    let split =
+        |text: &str| Split::Split { pattern: Pattern::Regex(text.into()), behavior: Behavior::Isolated, invert: false };
+    let digits = Split::Digits { individual_digits: true };
+    let byte_level = |use_regex| Split::ByteLevel { use_regex };
+    let deepseek = Pretokenizer::new(Some("deepseek-v3")).unwrap();
+    for (splits, name) in [
+        ([deepseek.splits(), vec![byte_level(false)]].concat(), "deepseek-v3"),
+        (vec![digits.clone(), byte_level(true)], "starcoder"),
+        (vec![split("[0-9\\p{N}]"), split(scheme::find("gpt2").unwrap().pattern), byte_level(false)], "starcoder"),
+    ] {
+        let pretokenizer = Pretokenizer::from_splits(&splits).unwrap();
+        let Kind::Scheme(scheme, _) = pretokenizer.kind else { panic!("{splits:?} is no scheme") };
+        assert_eq!(scheme.name, name);
+        assert_eq!(Pretokenizer::new(pretokenizer.pattern()).unwrap().pattern(), pretokenizer.pattern());
+        assert_eq!(Pretokenizer::from_splits(&pretokenizer.splits()).unwrap().pattern(), pretokenizer.pattern());
+    }
+    for splits in [
+        vec![byte_level(true), digits.clone()],
+        vec![Split::Digits { individual_digits: false }, byte_level(true)],
+        deepseek.splits()[..2].to_vec(),
+    ] {
+        assert!(matches!(Pretokenizer::from_splits(&splits).unwrap().kind, Kind::Chain(_)), "{splits:?}");
+    }
 }

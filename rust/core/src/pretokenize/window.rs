@@ -85,8 +85,8 @@ pub(crate) fn ends<S: Fixed, L: Lanes>(lanes: L, room: &mut Room, text: &[u8]) -
             count = list(lanes, bits, block, &mut room.ends, count);
         }
     } else {
-        if room.stream.len() < text.len() + 64 {
-            room.stream.resize(text.len() + 64, 0);
+        if room.stream.len() < text.len() + 72 {
+            room.stream.resize(text.len() + 72, 0);
             room.leads.resize(blocks, 0);
         }
         let characters = lanes.transcode(text, &mut room.stream, &mut room.leads)?;

@@ -2,28 +2,34 @@
 //!
 //! Naive: [`super::portable`].
 //! Idea: 64 bytes are one register. The classes of ASCII are one permutation of a table in two registers; a class test
-//! gives its mask at once; `vpcompressb` drops what is not the first byte of a character, and lists the places of bits;
-//! `pdep` takes bits from characters back to bytes. Stand-ins are looked up for all characters of a block that lie in
-//! one page of 256 at once: the scripts of one text lie in a few pages, and one test finds most letters without case.
+//! gives its mask at once; `vpcompressb` drops what is not the last byte of a character, and lists the places of bits;
+//! `pdep` takes bits from characters back to bytes. A page of 64 characters is one register: the characters of a block
+//! that end in it are looked up at once. The scripts of one text lie in a few pages, which are remembered
+//! ([`super::pages`]), and one test finds most letters without case.
 //! Cost: a text of 100 bytes of English takes 116-144 ns, the scalar twin 385-876 (best of five on a machine busy with
 //! other work, `benches/pretokenize.rs --short`). Worst case: a block whose characters all lie in different pages takes
 //! a round of a dozen instructions for each.
+//! Tried and dropped, MB/s of cl100k, Hindi / Russian / Chinese / Japanese / French / Vietnamese: pages of 256, each
+//! looked for where it is met, 2698 / 2503 / 2103 / 2621 / 1648 / 1413; pages of 64 (kept), one more remembered every
+//! 12 misses 3400 / 2955 / 3207 / 2641 / 2259 / 1959, every 3 (kept) 3423 / 2972 / 3248 / 2788 / 2250 / 2151, every one
+//! alike. Masks left where the compiler puts them, in mask registers: 4-8 % slower in every scheme.
 //! Source: Lemire and Clausecker, "Transcoding Unicode characters with AVX-512 instructions" (2022), for compressing.
 
 #![allow(unsafe_code)]
 // An intrinsic is inlined only where the instructions are allowed, which is in `ends`: all between must end up there.
 #![allow(clippy::inline_always)]
 
+use std::arch::asm;
 use std::arch::x86_64::{
-    __m128i, __m512i, _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cmpge_epu8_mask,
-    _mm512_cvtepu8_epi32, _mm512_extracti32x4_epi32, _mm512_loadu_si512, _mm512_mask_blend_epi8,
-    _mm512_mask_cmpeq_epi8_mask, _mm512_mask_cmplt_epu8_mask, _mm512_mask_mov_epi8, _mm512_mask_permutexvar_epi8,
-    _mm512_mask_test_epi8_mask, _mm512_maskz_compress_epi8, _mm512_maskz_loadu_epi8, _mm512_movepi8_mask,
-    _mm512_permutex2var_epi8, _mm512_permutexvar_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_slli_epi16,
-    _mm512_storeu_si512, _mm512_ternarylogic_epi64, _mm512_test_epi8_mask, _pdep_u64,
+    __m128i, __m512i, _mm512_add_epi32, _mm512_and_si512, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask,
+    _mm512_cmpge_epu8_mask, _mm512_cvtepu8_epi32, _mm512_extracti32x4_epi32, _mm512_loadu_si512,
+    _mm512_mask_cmpeq_epi8_mask, _mm512_mask_permutexvar_epi8, _mm512_mask_test_epi8_mask, _mm512_maskz_compress_epi8,
+    _mm512_maskz_loadu_epi8, _mm512_movepi8_mask, _mm512_permutex2var_epi8, _mm512_permutexvar_epi8, _mm512_set1_epi8,
+    _mm512_set1_epi32, _mm512_storeu_si512, _mm512_test_epi8_mask, _pdep_u64,
 };
 
-use super::class::{self, BEYOND_ASCII, CASELESS_STAND_IN, STAND_INS};
+use super::class::{CASELESS_STAND_INS, LONG_S_STAND_IN};
+use super::pages::{Page, Pages, around};
 use super::window::{self, Room};
 use super::{Fixed, Lanes};
 
@@ -54,16 +60,16 @@ pub(crate) struct Block {
     classes: __m512i,
 }
 
-/// The classes of the stand-ins beyond ASCII, as a register.
-const BEYOND: [u8; 64] = {
-    let mut table = [0; 64];
-    let mut number = 0;
-    while number < BEYOND_ASCII.len() {
-        table[number] = BEYOND_ASCII[number];
-        number += 1;
+/// The 64 bytes of a table from a place on; zeros beyond its end.
+const fn part(table: &[u8], from: usize) -> [u8; 64] {
+    let mut bytes = [0; 64];
+    let mut at = 0;
+    while at < 64 && from + at < table.len() {
+        bytes[at] = table[from + at];
+        at += 1;
     }
-    table
-};
+    bytes
+}
 
 /// For three-byte characters: a lead (its low six bits) and a second byte that have a bit in common here and in
 /// [`SECOND`] are letters without case, whatever the third byte: most Han and Hangul.
@@ -75,16 +81,18 @@ const LEAD: [u8; 64] = {
         table[lead] = 1;
         lead += 1;
     }
+    table[0x29] = 16;
     table[0x2A] = 4;
     table[0x2D] = 8;
     table
 };
-/// U+4DC0..4DFF are no letters (E4 B7); Hangul is U+AC00..D77F (EA B0 to ED 9D).
+/// Han has one stand-in from U+4E00 (E4 B8) to 9F7F (E9 BD), what is around is looked up;
+/// Hangul is U+AC00..D77F (EA B0 to ED 9D).
 const SECOND: [u8; 64] = {
     let mut table = [1; 64];
     let mut second = 0;
     while second < 64 {
-        if second != 0x37 {
+        if second >= 0x38 {
             table[second] |= 2;
         }
         if second >= 0x30 {
@@ -93,8 +101,35 @@ const SECOND: [u8; 64] = {
         if second <= 0x1D {
             table[second] |= 8;
         }
+        if second <= 0x3D {
+            table[second] |= 16;
+        }
         second += 1;
     }
+    table
+};
+
+/// The stand-in of such a letter, by its lead.
+const STAND_IN: [u8; 64] = {
+    let mut table = [0; 64];
+    let mut lead = 0;
+    while lead < 16 {
+        table[0x20 + lead] = CASELESS_STAND_INS[lead];
+        lead += 1;
+    }
+    table
+};
+
+/// The letters that may follow the quote of a contraction, and the stand-in of U+017F, by their low six bits.
+const CONTRACTED: [u8; 64] = {
+    let mut table = [0; 64];
+    let letters = *b"dlmrstvDLMRSTV";
+    let mut number = 0;
+    while number < letters.len() {
+        table[(letters[number] & 63) as usize] = 1;
+        number += 1;
+    }
+    table[(LONG_S_STAND_IN & 63) as usize] = 1;
     table
 };
 
@@ -120,14 +155,16 @@ impl Lanes for Avx512 {
     type Block = Block;
 
     #[inline(always)]
-    fn load(self, bytes: &[u8; 64], stand_ins: bool) -> Block {
+    fn load<S: Fixed>(self, bytes: &[u8; 64], stand_ins: bool) -> Block {
         let bytes = register(bytes);
-        let [low, high, ..] = STAND_INS.as_chunks::<64>().0 else { return Block { bytes, classes: bytes } };
+        let low = const { &part(&S::SCHEME.classes, 0) };
+        let high = const { &part(&S::SCHEME.classes, 64) };
+        let beyond = const { &part(&S::SCHEME.classes, 128) };
         // SAFETY: the processor has these instructions, since `self` exists; they touch registers only.
         let classes = unsafe {
             let ascii = _mm512_permutex2var_epi8(register(low), bytes, register(high));
             if stand_ins {
-                _mm512_mask_permutexvar_epi8(ascii, _mm512_movepi8_mask(bytes), bytes, register(&BEYOND))
+                _mm512_mask_permutexvar_epi8(ascii, _mm512_movepi8_mask(bytes), bytes, register(beyond))
             } else {
                 ascii
             }
@@ -138,13 +175,28 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn any_of(self, block: Block, classes: u8) -> u64 {
         // SAFETY: the processor has these instructions, since `self` exists; they touch registers only.
-        unsafe { _mm512_test_epi8_mask(block.classes, _mm512_set1_epi8(classes as i8)) }
+        number(unsafe { _mm512_test_epi8_mask(block.classes, _mm512_set1_epi8(classes as i8)) })
     }
 
     #[inline(always)]
     fn equal(self, block: Block, byte: u8) -> u64 {
         // SAFETY: the processor has these instructions, since `self` exists; they touch registers only.
-        unsafe { _mm512_cmpeq_epi8_mask(block.bytes, _mm512_set1_epi8(byte as i8)) }
+        number(unsafe { _mm512_cmpeq_epi8_mask(block.bytes, _mm512_set1_epi8(byte as i8)) })
+    }
+
+    #[inline(always)]
+    fn ascii(self, block: Block) -> u64 {
+        // SAFETY: the processor has this instruction, since `self` exists; it touches registers only.
+        !number(unsafe { _mm512_movepi8_mask(block.bytes) })
+    }
+
+    #[inline(always)]
+    fn may_end_contraction(self, block: Block) -> u64 {
+        // SAFETY: the processor has these instructions, since `self` exists; they touch registers only.
+        unsafe {
+            let found = _mm512_permutexvar_epi8(block.bytes, register(&CONTRACTED));
+            number(_mm512_test_epi8_mask(found, found))
+        }
     }
 
     #[inline(always)]
@@ -156,10 +208,11 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     fn transcode(self, text: &[u8], stream: &mut [u8], leads: &mut [u64]) -> Option<usize> {
-        let (mut number, mut expected) = (0, 0);
+        let (mut number, mut expected, mut pages) = (0, 0, Pages::<3>::new());
         for (block, lead) in leads.iter_mut().enumerate().take(text.len().div_ceil(64)) {
             let at = block * 64;
-            let inside = if text.len() - at < 64 { (1 << (text.len() - at)) - 1 } else { u64::MAX };
+            let len = (text.len() - at).min(64);
+            let inside = u64::MAX >> (64 - len);
             let bytes = bytes_from(text, at);
             let room: &mut [u8; 64] = stream.get_mut(number..)?.first_chunk_mut()?;
             // SAFETY: the processor has these instructions, since `self` exists. They touch registers only, but for the
@@ -169,7 +222,7 @@ impl Lanes for Avx512 {
                 if beyond | expected == 0 {
                     _mm512_storeu_si512(room.as_mut_ptr().cast(), bytes);
                     *lead = inside;
-                    number += inside.count_ones() as usize;
+                    number += len;
                     continue;
                 }
                 let two = _mm512_cmpge_epu8_mask(bytes, _mm512_set1_epi8(0xC0_u8 as i8));
@@ -179,23 +232,41 @@ impl Lanes for Avx512 {
                     return None;
                 }
                 expected = two >> 63 | three >> 62 | four >> 61;
-                let next = bytes_from(text, at + 1);
+                *lead = !(beyond & !two) & inside;
+                let next_begins = text.get(at + 64).is_none_or(|byte| byte & 0xC0 != 0x80);
+                let ends = *lead >> 1 | u64::from(next_begins) << (len - 1);
+
+                let mut copy = [0; 68];
+                let around = around(text, at, len, &mut copy);
+                let second = register(around[3..].first_chunk()?);
+                let third = register(around[2..].first_chunk()?);
                 let caseless = _mm512_mask_test_epi8_mask(
-                    three & !four,
-                    _mm512_permutexvar_epi8(bytes, register(&LEAD)),
-                    _mm512_permutexvar_epi8(next, register(&SECOND)),
+                    _mm512_cmpge_epu8_mask(third, _mm512_set1_epi8(0xE0_u8 as i8)),
+                    _mm512_permutexvar_epi8(third, register(&LEAD)),
+                    _mm512_permutexvar_epi8(second, register(&SECOND)),
                 );
-                let mut out = _mm512_mask_mov_epi8(bytes, caseless, _mm512_set1_epi8(CASELESS_STAND_IN as i8));
-                let mut rest = two & !caseless;
+                let mut out = _mm512_mask_permutexvar_epi8(bytes, caseless, third, register(&STAND_IN));
+                let mut known = caseless;
+                for page in pages.learned() {
+                    let group = members(page, second, third);
+                    known |= group;
+                    out = _mm512_mask_permutexvar_epi8(out, group, bytes, register(page.stand_ins));
+                }
+                let mut rest = ends & beyond & !known;
                 while rest != 0 {
-                    let (group, stand_ins) = page(self, text, at, rest, bytes, next)?;
-                    out = _mm512_mask_mov_epi8(out, group, stand_ins);
+                    let page = Page::of(around, rest.trailing_zeros() as usize)?;
+                    let mut group = members(&page, second, third);
+                    if let Some(byte) = page.fourth_last {
+                        group = is(register(around[1..].first_chunk()?), byte, group);
+                    } else {
+                        pages.missed(page);
+                    }
+                    out = _mm512_mask_permutexvar_epi8(out, group, bytes, register(page.stand_ins));
                     rest &= !group;
                 }
-                *lead = !(beyond & !two) & inside;
-                _mm512_storeu_si512(room.as_mut_ptr().cast(), _mm512_maskz_compress_epi8(*lead, out));
+                _mm512_storeu_si512(room.as_mut_ptr().cast(), _mm512_maskz_compress_epi8(ends, out));
+                number += ends.count_ones() as usize;
             }
-            number += lead.count_ones() as usize;
         }
         (expected == 0).then_some(number)
     }
@@ -230,6 +301,15 @@ impl Lanes for Avx512 {
     }
 }
 
+/// The mask in an ordinary register. Left alone, the compiler does the algebra on masks in mask registers, whose
+/// operations take up to four cycles each.
+#[inline(always)]
+fn number(mut mask: u64) -> u64 {
+    // SAFETY: no instruction at all.
+    unsafe { asm!("/* {0} */", inout(reg) mask, options(pure, nomem, nostack, preserves_flags)) };
+    mask
+}
+
 /// 16 bytes, each added to a number.
 #[inline(always)]
 fn widen(base: __m512i, sixteen: __m128i) -> __m512i {
@@ -244,12 +324,12 @@ fn is(bytes: __m512i, byte: u8, among: u64) -> u64 {
     unsafe { _mm512_mask_cmpeq_epi8_mask(among, bytes, _mm512_set1_epi8(byte as i8)) }
 }
 
-/// Those `among` bytes that are this one, two low bits aside.
+/// Where characters of a page end, but for the fourth last byte.
 #[inline(always)]
-fn quad(bytes: __m512i, byte: u8, among: u64) -> u64 {
+fn members(page: &Page, second: __m512i, third: __m512i) -> u64 {
     // SAFETY: reached only through `Avx512`; registers only.
-    let high = unsafe { _mm512_ternarylogic_epi64::<0xC0>(bytes, _mm512_set1_epi8(!3), bytes) };
-    is(high, byte & !3, among)
+    let third = unsafe { _mm512_and_si512(third, _mm512_set1_epi8(page.third_mask as i8)) };
+    is(third, page.third_last, is(second, page.second_last, u64::MAX))
 }
 
 /// 0 to 63.
@@ -266,52 +346,4 @@ const COUNT: [u8; 64] = {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
 fn ends<S: Fixed>(lanes: Avx512, room: &mut Room, text: &[u8]) -> Option<usize> {
     window::ends::<S, _>(lanes, room, text)
-}
-
-/// The characters of the block at `at` that lie in the same page of 256 as the first of `rest`, and their stand-ins.
-/// `None` if they are not valid.
-#[inline(always)]
-fn page(_: Avx512, text: &[u8], at: usize, rest: u64, bytes: __m512i, next: __m512i) -> Option<(u64, __m512i)> {
-    let first = at + rest.trailing_zeros() as usize;
-    let byte = |offset: usize| text.get(first + offset).copied().unwrap_or_default();
-    let lead = byte(0);
-    let second = byte(1);
-    // SAFETY: the caller holds an `Avx512`, so the processor has these instructions; they touch registers only.
-    unsafe {
-        let (group, page, one, last) = match lead {
-            0xC2..0xE0 => {
-                let group = quad(bytes, lead, rest);
-                let overlong = _mm512_mask_cmplt_epu8_mask(group, bytes, _mm512_set1_epi8(0xC2_u8 as i8));
-                if overlong != 0 {
-                    return None;
-                }
-                (group, usize::from(lead & 0x1F) >> 2, bytes, next)
-            }
-            0xE0..0xF0 => {
-                if (lead == 0xE0 && second < 0xA0) || (lead == 0xED && second >= 0xA0) {
-                    return None;
-                }
-                let group = quad(next, second, is(bytes, lead, rest));
-                (group, usize::from(lead & 15) << 4 | usize::from(second & 63) >> 2, next, bytes_from(text, at + 2))
-            }
-            0xF0..=0xF4 => {
-                if (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second >= 0x90) {
-                    return None;
-                }
-                let (third, third_bytes) = (byte(2), bytes_from(text, at + 2));
-                let group = quad(third_bytes, third, is(next, second, is(bytes, lead, rest)));
-                let page = usize::from(lead & 7) << 10 | usize::from(second & 63) << 4 | usize::from(third & 63) >> 2;
-                (group, page, third_bytes, bytes_from(text, at + 3))
-            }
-            _ => return None,
-        };
-        let [a, b, c, d] = class::table().page(page)?.as_chunks::<64>().0 else { return None };
-        // Bit 6 of the place in the page is bit 0 of the last byte but one, bit 7 is its bit 1.
-        let shifted = _mm512_slli_epi16::<6>(one);
-        let place = _mm512_ternarylogic_epi64::<0xCA>(_mm512_set1_epi8(0x40), shifted, last);
-        let low = _mm512_permutex2var_epi8(register(a), place, register(b));
-        let high = _mm512_permutex2var_epi8(register(c), place, register(d));
-        let upper_half = _mm512_test_epi8_mask(one, _mm512_set1_epi8(2));
-        Some((group, _mm512_mask_blend_epi8(upper_half, low, high)))
-    }
 }

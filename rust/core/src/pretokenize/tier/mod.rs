@@ -6,11 +6,21 @@
 //! Invariant: a value of a tier exists only on a processor that has its instructions, so its methods are safe to call.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
+mod groups;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon;
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
+mod pages;
 mod portable;
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
+mod shuffle;
 
 use super::class;
-use super::scheme::{Cl100k, Family, Fixed, Gpt2, O200k, Qwen2, Qwen35};
+use super::scheme::{Cl100k, DeepseekV3, Family, Fixed, Gpt2, O200k, Qwen2, Qwen35, Starcoder, Tekken};
 use super::window::{self, Room};
 use crate::error::{Error, Result};
 
@@ -19,8 +29,8 @@ pub(crate) trait Lanes: Copy {
     /// 64 stand-ins and their classes.
     type Block: Copy;
 
-    /// Looks up the classes. Only ASCII has them unless `stand_ins` is set.
-    fn load(self, bytes: &[u8; 64], stand_ins: bool) -> Self::Block;
+    /// Looks up the classes, as the scheme sees them. Only ASCII has them unless `stand_ins` is set.
+    fn load<S: Fixed>(self, bytes: &[u8; 64], stand_ins: bool) -> Self::Block;
 
     /// The stand-ins that are of one of these classes.
     fn any_of(self, block: Self::Block, classes: u8) -> u64;
@@ -28,13 +38,22 @@ pub(crate) trait Lanes: Copy {
     /// The stand-ins that are this byte.
     fn equal(self, block: Self::Block, byte: u8) -> u64;
 
+    /// Those that stand for themselves.
+    fn ascii(self, block: Self::Block) -> u64;
+
+    /// At least those that may follow the quote of a contraction; the less others, the less branches are mispredicted.
+    #[inline]
+    fn may_end_contraction(self, _: Self::Block) -> u64 {
+        u64::MAX
+    }
+
     /// The bytes that go on with a UTF-8 character (`0b10xx_xxxx`).
     fn continuations(self, bytes: &[u8; 64]) -> u64;
 
     /// One stand-in for every character of `text`, and the bits of the bytes that begin one. The number of characters,
     /// or `None` if the text is not UTF-8.
     ///
-    /// `stream` has 64 bytes more than `text`, `leads` a word for every 64 of its bytes.
+    /// `stream` has 72 bytes more than `text`, `leads` a word for every 64 of its bytes.
     #[inline]
     fn transcode(self, text: &[u8], stream: &mut [u8], leads: &mut [u64]) -> Option<usize> {
         let (blocks, rest) = text.as_chunks::<64>();
@@ -64,6 +83,10 @@ pub(crate) trait Lanes: Copy {
 pub(crate) enum Tier {
     #[cfg(target_arch = "x86_64")]
     Avx512(avx512::Avx512),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(shuffle::Shuffled<avx2::Avx2>),
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    Neon(shuffle::Shuffled<neon::Neon>),
     Portable(portable::Portable),
     /// The readable twin, one piece after the other.
     Scalar,
@@ -75,6 +98,10 @@ impl Tier {
         [
             #[cfg(target_arch = "x86_64")]
             avx512::Avx512::new().map(Self::Avx512),
+            #[cfg(target_arch = "x86_64")]
+            avx2::Avx2::new().map(|lanes| Self::Avx2(shuffle::Shuffled(lanes))),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Some(Self::Neon(shuffle::Shuffled(neon::Neon))),
             Some(Self::Portable(portable::Portable)),
             Some(Self::Scalar),
         ]
@@ -87,6 +114,10 @@ impl Tier {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(_) => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => "avx2",
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Self::Neon(_) => "neon",
             Self::Portable(_) => "portable",
             Self::Scalar => "scalar",
         }
@@ -116,6 +147,10 @@ impl Tier {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(lanes) => by_family(lanes, family, room, text),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(lanes) => by_family(lanes, family, room, text),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Self::Neon(lanes) => by_family(lanes, family, room, text),
             Self::Portable(lanes) => by_family(lanes, family, room, text),
             Self::Scalar => None,
         }
@@ -127,7 +162,10 @@ fn by_family<L: Lanes>(lanes: L, family: Family, room: &mut Room, text: &[u8]) -
         Family::Gpt2 => lanes.ends::<Gpt2>(room, text),
         Family::Cl100k => lanes.ends::<Cl100k>(room, text),
         Family::O200k => lanes.ends::<O200k>(room, text),
+        Family::Tekken => lanes.ends::<Tekken>(room, text),
         Family::Qwen2 => lanes.ends::<Qwen2>(room, text),
         Family::Qwen35 => lanes.ends::<Qwen35>(room, text),
+        Family::DeepseekV3 => lanes.ends::<DeepseekV3>(room, text),
+        Family::Starcoder => lanes.ends::<Starcoder>(room, text),
     }
 }

@@ -4,9 +4,9 @@
 //! Idea: classes come from a table, eight of them make a word; "any of these bits" and "equal to this byte" are a few
 //! operations on the word, and a multiplication gathers the eight answers.
 //! Cost: a table look-up a byte, and some ten operations for every eight bytes and mask.
-//! Source: Warren, Hacker's Delight, 6-1 (zero bytes) and 5-1 (deposit).
+//! Source: Warren, Hacker's Delight, 6-1 (zero bytes).
 
-use super::class::{self, STAND_INS};
+use super::class;
 use super::window::{self, Room};
 use super::{Fixed, Lanes};
 
@@ -40,6 +40,40 @@ fn nonzero(word: u64) -> u64 {
     ((word & !HIGH) + !HIGH) | word
 }
 
+/// The lowest of four bits at the places of another four, `[places][bits]`.
+const DEPOSITED: [[u8; 16]; 16] = {
+    let mut table = [[0; 16]; 16];
+    let mut places = 0;
+    while places < 16 {
+        let mut bits = 0;
+        while bits < 16 {
+            let (mut place, mut from) = (0, 0);
+            while place < 4 {
+                if places >> place & 1 == 1 {
+                    table[places][bits] |= ((bits >> from & 1) << place) as u8;
+                    from += 1;
+                }
+                place += 1;
+            }
+            bits += 1;
+        }
+        places += 1;
+    }
+    table
+};
+
+/// [`Lanes::deposit`], four places at a time.
+#[inline]
+pub(super) fn deposit(mut bits: u64, mask: u64) -> u64 {
+    let mut deposited = 0;
+    for shift in (0..64).step_by(4) {
+        let places = (mask >> shift & 15) as usize;
+        deposited |= u64::from(DEPOSITED[places][(bits & 15) as usize]) << shift;
+        bits >>= places.count_ones();
+    }
+    deposited
+}
+
 fn words(bytes: &[u8; 64]) -> [u64; 8] {
     let mut words = [0; 8];
     for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
@@ -52,8 +86,9 @@ impl Lanes for Portable {
     type Block = Block;
 
     #[inline]
-    fn load(self, bytes: &[u8; 64], _: bool) -> Block {
-        Block { bytes: words(bytes), classes: words(&bytes.map(|byte| STAND_INS[byte as usize])) }
+    fn load<S: Fixed>(self, bytes: &[u8; 64], _: bool) -> Block {
+        let classes = const { &S::SCHEME.classes };
+        Block { bytes: words(bytes), classes: words(&bytes.map(|byte| classes[byte as usize])) }
     }
 
     #[inline]
@@ -67,21 +102,19 @@ impl Lanes for Portable {
     }
 
     #[inline]
+    fn ascii(self, block: Block) -> u64 {
+        !gather(|number| block.bytes[number])
+    }
+
+    #[inline]
     fn continuations(self, bytes: &[u8; 64]) -> u64 {
         let words = words(bytes);
         gather(|number| words[number] & !(words[number] << 1))
     }
 
     #[inline]
-    fn deposit(self, mut bits: u64, mut mask: u64) -> u64 {
-        let mut placed = 0;
-        while mask != 0 && bits != 0 {
-            let lowest = mask & mask.wrapping_neg();
-            placed |= lowest * (bits & 1);
-            mask ^= lowest;
-            bits >>= 1;
-        }
-        placed
+    fn deposit(self, bits: u64, mask: u64) -> u64 {
+        deposit(bits, mask)
     }
 
     #[inline]
