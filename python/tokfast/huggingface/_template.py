@@ -21,6 +21,7 @@ class PostProcessor:
 
     def __init__(self, description: dict[str, Any] | None, tokens_of: Callable[[list[int]], list[str]]) -> None:
         self._tokens_of = tokens_of
+        self._is_there = description is not None
         self._templates: dict[int, list[_Piece]] = {}
         self._trims: list[bool] = []  # for each trimming in turn, whether a space was put in front
         for part in _flattened(description):
@@ -61,6 +62,8 @@ class PostProcessor:
                 for part in (text, *text.overflowing):
                     _trim(part, add_prefix_space=add_prefix_space)
         for number, text in enumerate(texts):
+            if self._is_there:
+                text.type_ids = [number] * len(text)
             for part in (text, *text.overflowing):
                 part.sequence_ids = [number] * len(part)
         template = self._templates.get(len(texts), [(number, number) for number in range(len(texts))])
