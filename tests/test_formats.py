@@ -18,7 +18,21 @@ from hypothesis import given
 import peers
 import tokfast
 from hard_strings import HARD_STRINGS
-from hostile_files import BYTES, HOSTILE_JSON, HOSTILE_RANKS
+from hostile_files import (
+    BYTES,
+    HOSTILE_GGUF,
+    HOSTILE_JSON,
+    HOSTILE_PAIRS,
+    HOSTILE_RANKS,
+    HOSTILE_SENTENCEPIECE,
+    HOSTILE_TEKKEN,
+    SOUND_GGUF,
+    SOUND_GGUF_OF_PIECES,
+    SOUND_MODEL,
+    SOUND_PAIR,
+    SOUND_TEKKEN,
+    gguf,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -267,6 +281,35 @@ def test_hostile_ranks_are_refused(tmp_path: Path, case: str) -> None:
         tokfast.Tokenizer.from_file(tmp_path / "t.tiktoken", format="tiktoken", pattern="gpt2")
     with pytest.raises(tokfast.TokenizerFileError, match=r"the bytes given: .+"):
         tokfast.Tokenizer.from_bytes(HOSTILE_RANKS[case], format="tiktoken", pattern="gpt2")
+
+
+SOUND = {"gguf": gguf(SOUND_GGUF), "sentencepiece": SOUND_MODEL, "tekken.json": SOUND_TEKKEN}
+HOSTILE = {"gguf": HOSTILE_GGUF, "sentencepiece": HOSTILE_SENTENCEPIECE, "tekken.json": HOSTILE_TEKKEN}
+
+
+@pytest.mark.parametrize(("form", "case"), [(form, case) for form, cases in HOSTILE.items() for case in cases])
+def test_a_hostile_file_is_refused(tmp_path: Path, form: Any, case: str) -> None:
+    for data in (SOUND[form], gguf(SOUND_GGUF_OF_PIECES) if form == "gguf" else SOUND[form]):
+        assert tokfast.Tokenizer.from_bytes(data, format=form).count("ab") > 0
+    (tmp_path / "t").write_bytes(HOSTILE[form][case])
+    with pytest.raises(tokfast.TokenizerFileError, match=r"/t: .+"):
+        tokfast.Tokenizer.from_file(tmp_path / "t", format=form)
+    with pytest.raises(tokfast.TokenizerFileError, match=r"the bytes given: .+"):
+        tokfast.Tokenizer.from_bytes(HOSTILE[form][case], format=form)
+
+
+@pytest.mark.parametrize("case", HOSTILE_PAIRS)
+def test_a_hostile_pair_of_files_is_refused(tmp_path: Path, case: str) -> None:
+    for vocab, merges in (SOUND_PAIR, HOSTILE_PAIRS[case]):
+        (tmp_path / "vocab.json").write_bytes(vocab)
+        (tmp_path / "merges.txt").write_bytes(merges)
+        if vocab == SOUND_PAIR[0] and merges == SOUND_PAIR[1]:
+            assert tokfast.Tokenizer.from_file(tmp_path / "vocab.json").encode("abc") == [257]
+    with pytest.raises(tokfast.TokenizerFileError, match=r"vocab\.json: .+"):
+        tokfast.Tokenizer.from_file(tmp_path / "vocab.json")
+    (tmp_path / "merges.txt").unlink()
+    with pytest.raises(FileNotFoundError, match=r"merges\.txt"):
+        tokfast.Tokenizer.from_file(tmp_path / "vocab.json")
 
 
 def test_ranks_without_a_pattern_are_refused() -> None:
