@@ -138,7 +138,7 @@ def test_post_processing_alone(pair: Pair, options: dict[str, Any]) -> None:
             before = [(list(part.ids), list(part.offsets)) for part in parts[0]]
             mine, theirs = (
                 tok.post_process(first, other if two else None, add_special_tokens=add)
-                for tok, (first, other) in zip(pair, parts, strict=True)
+                for tok, (first, other) in zip(list[Any](pair), parts, strict=True)
             )
             for one, other in [(mine, theirs), *zip(mine.overflowing, theirs.overflowing, strict=True)]:
                 for field in FIELDS[:-1]:

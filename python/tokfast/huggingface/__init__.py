@@ -19,7 +19,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tokfast import _tokfast
 from tokfast._errors import TokenizerFileError
@@ -31,6 +31,7 @@ from tokfast.huggingface._template import PostProcessor
 __all__ = ["AddedToken", "Encoding", "Tokenizer"]
 
 _Text = str | Sequence[str]
+_Result = TypeVar("_Result")
 
 _STRATEGIES = {"longest_first": "LongestFirst", "only_first": "OnlyFirst", "only_second": "OnlySecond"}
 
@@ -516,7 +517,7 @@ class Tokenizer:
             encoding.pad(length, **chosen)
 
 
-async def _on_a_thread(call: Callable[..., Any], *arguments: Any) -> Any:
+async def _on_a_thread(call: Callable[..., _Result], *arguments: Any) -> _Result:
     import asyncio
 
     return await asyncio.to_thread(call, *arguments)

@@ -149,6 +149,13 @@ impl Tokenizer {
         self
     }
 
+    /// The same tokenizer with these ranks of its merges, of which some are the same ([`Model::tied_ranks`]).
+    pub fn with_tied_ranks(mut self, ranks: &[u32]) -> Result<Self> {
+        self.model.set_ranks(ranks).map_err(Error::Argument)?;
+        self.merger = OnceLock::new();
+        Ok(self)
+    }
+
     /// The same tokenizer with a normalizer, and with what is done to text between special tokens before it is cut.
     pub fn with_normalizer(mut self, normalizer: Normalizer, preparation: Normalizer) -> Result<Self> {
         self.specials = SpecialTokens::new(self.specials.tokens().to_vec(), &normalizer)?;

@@ -111,9 +111,20 @@ impl<'de: 'f, 'f> Deserialize<'de> for Vocabulary<'f> {
                 formatter.write_str("an object of tokens with ids")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
+                let mut pairs: Vec<(Text<'de>, u32)> = Vec::new();
+                // A file of one id a million times is refused before it is in memory.
+                let mut seen = vec![0u64; (1 << 20) / 64];
+                while let Some((token, id)) = map.next_entry::<Text<'de>, u32>()? {
+                    if let Some(word) = seen.get_mut(id as usize / 64) {
+                        if *word >> (id % 64) & 1 == 1 {
+                            let token = &token.0;
+                            return Err(A::Error::custom(format!(
+                                "id {id} is given to two tokens, the second is {token:?}"
+                            )));
+                        }
+                        *word |= 1 << (id % 64);
+                    }
+                    pairs.push((token, id));
                 }
                 Ok(Vocabulary(pairs))
             }
