@@ -4,8 +4,9 @@
 usage: stress_files.py [NAME]... [--record FILE]
 
 Files of 10 to 60 MB are made (one of 1 GB: lists a thousand million deep), read once, and removed. Each must be read
-or refused with a `TokenizerFileError`, in seconds a sound file of its size takes, and in memory of at most 4 times its
-size beyond what the process had.
+or refused with a `TokenizerFileError`; what is refused within a second of processor time, and in memory of at most 4
+times its size beyond what the process had. What is read is a sound vocabulary, some of millions of tokens, and takes
+what such a one takes.
 
 Exit status: 0 when all is well, 1 when a file was read otherwise.
 """
@@ -47,8 +48,8 @@ except Exception as error:
 print(time.process_time() - started, most() - before, outcome)
 """
 MOST_MEMORY = 4.0
-# A GB is read for longer than a second by any reader; all others are far smaller.
 MOST_SECONDS = 1.0
+TYPED = "TokenizerFileError: "
 
 
 def sound() -> dict[str, bytes]:
@@ -200,8 +201,8 @@ def measure(name: str, folder: Path) -> dict[str, object]:
     row: dict[str, object] = {"file": name + ending, "bytes": size, "seconds": round(float(seconds), 3)}
     memory = int(grown) * 1024 / size
     row |= {"memory / file": round(memory, 2), "outcome": outcome}
-    slow = float(seconds) >= MOST_SECONDS * max(1, size / 100_000_000)
-    if slow or memory > MOST_MEMORY or not outcome.startswith(("read", "TokenizerFileError")):
+    is_read = outcome == "read"
+    if not is_read and (float(seconds) >= MOST_SECONDS or memory > MOST_MEMORY or not outcome.startswith(TYPED)):
         row["wrong"] = True
     return row
 
