@@ -71,6 +71,11 @@ impl<'f> Bpe<'f> {
         self
     }
 
+    /// How many tokens are listed.
+    pub(super) fn len(&self) -> usize {
+        self.vocab.0.len()
+    }
+
     pub(super) fn kind(&self) -> Option<&str> {
         self.kind.as_deref()
     }

@@ -119,6 +119,15 @@ pub(super) fn read(bytes: &[u8]) -> Result<Tokenizer, Fault> {
     let (preparation, splits) = pipeline::pre_tokenizer(part("pre_tokenizer", file.pre_tokenizer)?.as_ref())?;
     let byte_level = splits.iter().any(|split| matches!(split, Split::ByteLevel { .. }));
     let decoder = pipeline::decoder(part("decoder", file.decoder)?.as_ref(), byte_level)?;
+    // Refused before they are copied, where there may be millions.
+    let most = file.model.len() * 4 + 100_000;
+    if let Some(token) = file.added_tokens.iter().find(|token| token.id as usize > most) {
+        let Added { content, id, .. } = token;
+        return Err(Fault::File(format!(
+            "special token {content:?}: its id {id} is far beyond the {} ids of the vocabulary; ids must be nearly dense",
+            file.model.len()
+        )));
+    }
     let specials: Vec<SpecialToken> = file.added_tokens.into_iter().map(Into::into).collect();
     let model = bpe::read(&file.model, &specials, byte_level)?;
     let template = pipeline::template(part("post_processor", file.post_processor)?.as_ref())?;
