@@ -110,7 +110,7 @@ def main() -> int:
             pattern = tokenizer.pattern or ""
             row[f"tiktoken {version('tiktoken')}"] = (
                 "several splits are no one expression"
-                if pattern.startswith("[")
+                if pattern.startswith("[{")
                 else differ(ours, by_tiktoken(ranks, pattern, documents))
             )
             if options.node:
