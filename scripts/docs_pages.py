@@ -21,11 +21,24 @@ never across two. *times tokfast* is the system's time divided by tokfast's in t
 less time, below 1 more."""
 
 
+EXACTNESS = """\
+Made from the files in `bench/record/`; `scripts/compare_vocabularies.py`, `compare_exports.py`, `mutate_files.py` and
+`stress_files.py` make those. Documents are the beginnings of texts in 25 languages, code, HTML and logs, a million
+bytes of each of 19 kinds of hostile text, every code point, a million random strings, and each vocabulary's own
+tokens. Where the text differs, a vocabulary has added tokens such as "\u00f5", which the other library decodes as the
+byte that this letter stands for in its files, and not as the letter."""
+
+
 def on_files(files: Any, config: Any) -> Any:
     """Add the pages; mkdocs calls this."""
     from mkdocs.structure.files import File
 
-    for name, content in (("commands.md", commands_page()), ("benchmarks.md", benchmarks_page(RECORDS))):
+    pages = {
+        "commands.md": commands_page(),
+        "benchmarks.md": benchmarks_page(RECORDS),
+        "exactness.md": exactness_page(RECORDS),
+    }
+    for name, content in pages.items():
         files.append(File.generated(config, name, content=content))
     return files
 
@@ -62,6 +75,50 @@ def benchmarks_page(folder: Path) -> str:
         if (folder / name).is_file():
             parts += section(json.loads((folder / name).read_text(encoding="utf-8")), name)
     return "\n\n".join(parts) + "\n"
+
+
+def exactness_page(folder: Path) -> str:
+    """Return what was compared with the models' own libraries, and what became of damaged files."""
+    parts = ["# Exactness", EXACTNESS]
+    rows = json.loads((folder / "vocabularies.json").read_text(encoding="utf-8"))["rows"]
+    compared = [row for row in rows if "documents" in row]
+    parts.append("## Ids, against each model's own library")
+    parts.append(
+        _table(
+            ["file", "library", "documents", "ids differ", "text differs"],
+            [
+                [row["file"], row["library"], f"{row['documents']:,}", str(row["differ"]), _text_differs(row)]
+                for row in compared
+            ],
+        )
+    )
+    refused = [f"- `{row['file']}`: {row['refused']}" for row in rows if "refused" in row]
+    parts += ["Refused, with these words:", "\n".join(refused)]
+    parts.append("## Saved tokenizers, read by others")
+    exports = json.loads((folder / "exports.json").read_text(encoding="utf-8"))
+    others = [key for key in exports[0] if key not in {"pattern", "bytes", "documents", "tokens"}]
+    lines = [[row["pattern"], f"{row['documents']:,}", *(str(row[other]) for other in others)] for row in exports]
+    parts.append(_table(["trained with", "documents", *(f"differ in {other}" for other in others)], lines))
+    parts.append("## Damaged files")
+    mutated = json.loads((folder / "mutated-files.json").read_text(encoding="utf-8"))
+    lines = [
+        [form, f"{outcomes.get('read', 0):,}", f"{outcomes.get('refused', 0):,}"]
+        for form, outcomes in mutated["files"].items()
+    ]
+    parts.append(f"`{mutated['command']}`; the slowest took {mutated['slowest seconds']} s.")
+    parts.append(_table(["format", "still read", "refused with a TokenizerFileError"], lines))
+    parts.append("Large files that were made to break a reader, each in a process of its own:")
+    stressed = json.loads((folder / "stress-files.json").read_text(encoding="utf-8"))
+    formats = {"bytes": "{:,}", "seconds": "{:.2f}", "memory / file": "{:.1f}"}
+    lines = [
+        [row["file"], *(form.format(row[key]) for key, form in formats.items()), row["outcome"]] for row in stressed
+    ]
+    parts.append(_table(["file", *formats, "outcome"], lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def _text_differs(row: dict[str, Any]) -> str:
+    return str(row["decoded otherwise"]) if "decoded otherwise" in row else "-"
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Read damaged tokenizer files by the thousand: each must be read or refused with a typed error, soon.
 
-usage: mutate_files.py [COUNT] [--seed N] [--file FILE]...
+usage: mutate_files.py [COUNT] [--seed N] [--file FILE]... [--record FILE]
 
 Small files of every format are made and damaged: bytes changed, left out, put in and doubled, numbers and
 lengths replaced by extreme ones, parts of other files spliced in. FILE adds real ones. What is read must
-encode and decode. The process may use no more memory than four times the largest file beyond what it had.
+encode and decode. (stress_files.py does the same with large files, and measures their memory.)
 
 Exit status: 0 when all is well; 1 when an error was of another kind, or a file took a second or more.
 """
@@ -29,6 +29,7 @@ import tokfast
 
 EXTREMES = [b"0", b"-1", b"4294967295", b"4294967296", b"18446744073709551615", b"1e308", b"null", b"[]", b"{}", b'""']
 VALUES = re.compile(rb'"[^"\\\\]*"|[0-9]+|true|false|null|[A-Za-z0-9+/=]+ [0-9]+')
+BORDER = b"\n\n"
 TEXT = b"any text \xff\xc3\xa9 123\n"
 
 
@@ -66,6 +67,9 @@ def small_files() -> dict[str, bytes]:
         for form, name in (("tokenizer.json", "t.json"), ("tiktoken", "t.tiktoken"), ("gguf", "t.gguf")):
             tokenizer.save(Path(folder, name))
             files[form] = Path(folder, name).read_bytes()
+        tokenizer.save(Path(folder, "vocab.json"))
+        # A pair is damaged as one, and cut where it was joined.
+        files["vocab.json"] = BORDER.join(Path(folder, name).read_bytes() for name in ("vocab.json", "merges.txt"))
     parsed = json.loads(files["tokenizer.json"])
     parsed["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]}
     parsed["pre_tokenizer"] = {
@@ -124,12 +128,25 @@ def damage(data: bytes, others: list[bytes], generator: random.Random) -> bytes:
     return bytes(damaged)
 
 
+def read(data: bytes, form: str, folder: Path) -> tokfast.Tokenizer:
+    """Read bytes in a format."""
+    if form == "vocab.json":
+        vocab, _, merges = data.partition(BORDER)
+        (folder / "vocab.json").write_bytes(vocab)
+        (folder / "merges.txt").write_bytes(merges)
+        return tokfast.Tokenizer.from_file(folder / "vocab.json")
+    known = ("tokenizer.json", "tiktoken", "gguf", "tekken.json", "sentencepiece")
+    kind: Any = next((kind for kind in known if kind in form), "sentencepiece")
+    return tokfast.Tokenizer.from_bytes(data, format=kind, pattern="gpt2" if kind == "tiktoken" else None)
+
+
 def main() -> int:
     """Damage files, read them, and say what became of them."""
     parser = argparse.ArgumentParser(description="Read damaged tokenizer files by the thousand.")
     parser.add_argument("count", type=int, nargs="?", default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--file", type=Path, action="append", default=[])
+    parser.add_argument("--record", type=Path)
     options = parser.parse_args()
     generator = random.Random(options.seed)  # noqa: S311 (no secret)
     files = small_files()
@@ -138,18 +155,14 @@ def main() -> int:
     outcomes: Counter[tuple[str, str]] = Counter()
     wrong = 0
     slowest: tuple[float, str] = (0.0, "")
+    scratch = tempfile.TemporaryDirectory()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number in range(options.count):
         form = forms[number % len(forms)]
         data = damage(files[form], list(files.values()), generator)
-        kind: Any = next(
-            (known for known in ("tokenizer.json", "tiktoken", "gguf", "tekken.json") if known in form), None
-        )
-        kind = kind or "sentencepiece"
-        started = time.perf_counter()
+        started = time.process_time()
         try:
-            pattern = "gpt2" if kind == "tiktoken" else None
-            tokenizer = tokfast.Tokenizer.from_bytes(data, format=kind, pattern=pattern)
+            tokenizer = read(data, form, Path(scratch.name))
             tokenizer.decode(tokenizer.encode(TEXT))
             tokenizer.count(TEXT, allowed_special="all", add_special_tokens=True)
             outcome = "read"
@@ -160,14 +173,23 @@ def main() -> int:
             wrong += 1
             print(f"file {number} of {form}: {outcome}: {str(error)[:200]}", file=sys.stderr)
             Path(tempfile.gettempdir(), f"damaged-{number}").write_bytes(data)
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
         slowest = max(slowest, (seconds, f"file {number} of {form}"))
         wrong += seconds >= 1
         outcomes[form, outcome] += 1
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    scratch.cleanup()
     for (form, outcome), count in sorted(outcomes.items()):
         print(f"{form}: {count} {outcome}")
     print(f"slowest: {slowest[0]:.3f} s ({slowest[1]}); memory grew by {grown} kB")
+    if options.record:
+        by_form: dict[str, dict[str, int]] = {}
+        for (form, outcome), count in sorted(outcomes.items()):
+            by_form.setdefault(Path(form).name, {})[outcome] = count
+        command = f"scripts/mutate_files.py {options.count} --seed {options.seed}"
+        record: dict[str, object] = {"command": command, "files": by_form}
+        record |= {"slowest seconds": round(slowest[0], 3), "memory grew by kB": grown, "wrong": wrong}
+        options.record.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return int(wrong > 0)
 
 

@@ -106,6 +106,14 @@ def test_made_pages() -> None:
             assert rows == sum(len(row["measured"]) for row in record["summary"])
 
 
+def test_the_page_of_comparisons_has_every_row() -> None:
+    pages: dict[str, Any] = runpy.run_path(str(ROOT / "scripts" / "docs_pages.py"))
+    page = pages["exactness_page"](ROOT / "bench" / "record")
+    rows = json.loads((ROOT / "bench" / "record" / "vocabularies.json").read_text(encoding="utf-8"))["rows"]
+    assert all(row["file"] in page for row in rows)
+    assert all(row.get("differ", 0) == 0 for row in rows)
+
+
 def test_every_page_is_in_the_navigation() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:\n")[1]
     for path in (ROOT / "docs").rglob("*.md"):

@@ -147,14 +147,23 @@ def test_what_is_no_source(source: Any) -> None:
 
 @pytest.mark.parametrize("pattern", ["(", "cl100", r"\p{Nonsense}+", "[z-a]"])
 def test_invalid_pattern(pattern: str) -> None:
-    # A name that is almost right is an expression that matches that name only: nothing to refuse.
-    if pattern == "cl100":
-        assert tokfast.train(iter(["cl100"]), 300, pattern=pattern).pattern == pattern
-        return
     with pytest.raises(tokfast.PatternError) as caught:
         tokfast.train(iter(["ab"]), 300, pattern=pattern)
     assert pattern in str(caught.value)
     assert "cl100k" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["qwen3", "gpt-4", "llama", "cl100k_base"])
+def test_a_name_that_is_none_is_no_expression(name: str) -> None:
+    with pytest.raises(tokfast.PatternError, match=rf"{name}.*is no pretokenizer's name \(gpt2, .*deepseek-v3\)"):
+        tokfast.train(iter(["text"]), 260, pattern=name)
+    assert tokfast.train(iter(["text"]), 256, pattern=f"(?:{name})").pattern == f"(?:{name})"
+
+
+def test_an_expression_of_a_megabyte() -> None:
+    with pytest.raises(tokfast.PatternError, match="has 1000000 bytes; at most 65536") as caught:
+        tokfast.train(iter(["text"]), 260, pattern="a|" * 500_000)
+    assert len(str(caught.value)) < 500
 
 
 def test_an_expression_that_gives_up() -> None:

@@ -18,7 +18,21 @@ from hypothesis import given
 import peers
 import tokfast
 from hard_strings import HARD_STRINGS
-from hostile_files import BYTES, HOSTILE_JSON, HOSTILE_RANKS
+from hostile_files import (
+    BYTES,
+    HOSTILE_GGUF,
+    HOSTILE_JSON,
+    HOSTILE_PAIRS,
+    HOSTILE_RANKS,
+    HOSTILE_SENTENCEPIECE,
+    HOSTILE_TEKKEN,
+    SOUND_GGUF,
+    SOUND_GGUF_OF_PIECES,
+    SOUND_MODEL,
+    SOUND_PAIR,
+    SOUND_TEKKEN,
+    gguf,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,6 +108,44 @@ def test_format_is_sniffed(trained: tokfast.Tokenizer, tmp_path: Path) -> None:
             {"pattern": trained.pattern, "special_tokens": trained.special_tokens} if form == "tiktoken" else {}
         )
         assert tokfast.Tokenizer.from_file(tmp_path / form, **options).vocab == trained.vocab
+
+
+def test_fingerprint_is_the_same_in_every_format(unnamed: tokfast.Tokenizer, tmp_path: Path) -> None:
+    for name in ("t.json", "t.tiktoken", "t.gguf", "vocab.json"):
+        unnamed.save(tmp_path / name)
+        options: Any = {"pattern": "gpt2"} if name == "t.tiktoken" else {}
+        assert tokfast.Tokenizer.from_file(tmp_path / name, **options).fingerprint == unnamed.fingerprint, name
+    unnamed.save(tmp_path)
+    assert tokfast.load(tmp_path).fingerprint == unnamed.fingerprint
+
+
+def test_fingerprint_of_published_files() -> None:
+    # Ranks say each merge once; the tokenizer.json has every pair that joins to a token.
+    whole = json.loads(peers.llama3_json(ignore_merges=True)) | {"post_processor": None}
+    read = tokfast.Tokenizer.from_bytes(json.dumps(whole).encode(), format="tokenizer.json")
+    ranks = tokfast.Tokenizer.from_file(
+        peers.real_file("llama3.tiktoken"), pattern="llama3", special_tokens=read.special_tokens
+    )
+    assert read.fingerprint == ranks.fingerprint
+    assert len(read.merges) > 2 * len(ranks.merges)
+
+
+def test_ranks_hold_a_tokenizer_json_of_all_pairs(tmp_path: Path) -> None:
+    whole = json.loads(peers.llama3_json(ignore_merges=True)) | {"post_processor": None}
+    read = tokfast.Tokenizer.from_bytes(json.dumps(whole).encode(), format="tokenizer.json")
+    read.save(tmp_path / "t.tiktoken")
+    assert (tmp_path / "t.tiktoken").read_bytes() == peers.real_file("llama3.tiktoken").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["mistral.v1.model", "mistral.v3.model"])
+def test_pickle_of_equal_scores(name: str) -> None:
+    # Runs of spaces have one score together: the leftmost pair goes first, and no order of merges says so.
+    tokenizer = tokfast.Tokenizer.from_file(peers.real_file(name))
+    back = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(tokenizer))))
+    assert back.fingerprint == tokenizer.fingerprint
+    for text in [*HARD_STRINGS, *(" " * count + "x" for count in range(40))]:
+        assert back.encode(text) == tokenizer.encode(text), ascii(text)
+        assert back.encode(text, allowed_special="all") == tokenizer.encode(text, allowed_special="all"), ascii(text)
 
 
 def test_pickle_is_the_same(trained: tokfast.Tokenizer, real: tokfast.Tokenizer) -> None:
@@ -202,6 +254,20 @@ def test_saving_where_nothing_can_be_saved(trained: tokfast.Tokenizer, tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["folder.json"]
 
 
+@pytest.mark.parametrize("name", ["tekken.json", "tokenizer.model"])
+def test_what_is_read_only_is_not_written(trained: tokfast.Tokenizer, tmp_path: Path, name: str) -> None:
+    with pytest.raises(tokfast.TokenizerFileError, match="is read, but not written"):
+        trained.save(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ranks_hold_no_characters(tmp_path: Path) -> None:
+    tokenizer = tokfast.Tokenizer.from_bytes(SOUND_MODEL, format="sentencepiece")
+    for verify in (True, False):
+        with pytest.raises(tokfast.TokenizerFileError, match="ranks are of bytes"):
+            tokenizer.save(tmp_path / "t.tiktoken", verify=verify)
+
+
 @pytest.mark.parametrize("name", ["t", "t.txt", "t.bin"])
 def test_an_ending_without_a_format_is_refused(trained: tokfast.Tokenizer, tmp_path: Path, name: str) -> None:
     with pytest.raises(tokfast.TokenizerFileError, match=r"use \.json or \.tiktoken"):
@@ -269,9 +335,59 @@ def test_hostile_ranks_are_refused(tmp_path: Path, case: str) -> None:
         tokfast.Tokenizer.from_bytes(HOSTILE_RANKS[case], format="tiktoken", pattern="gpt2")
 
 
+SOUND = {"gguf": gguf(SOUND_GGUF), "sentencepiece": SOUND_MODEL, "tekken.json": SOUND_TEKKEN}
+HOSTILE = {"gguf": HOSTILE_GGUF, "sentencepiece": HOSTILE_SENTENCEPIECE, "tekken.json": HOSTILE_TEKKEN}
+
+
+@pytest.mark.parametrize(("form", "case"), [(form, case) for form, cases in HOSTILE.items() for case in cases])
+def test_a_hostile_file_is_refused(tmp_path: Path, form: Any, case: str) -> None:
+    for data in (SOUND[form], gguf(SOUND_GGUF_OF_PIECES) if form == "gguf" else SOUND[form]):
+        assert tokfast.Tokenizer.from_bytes(data, format=form).count("ab") > 0
+    (tmp_path / "t").write_bytes(HOSTILE[form][case])
+    with pytest.raises(tokfast.TokenizerFileError, match=r"/t: .+"):
+        tokfast.Tokenizer.from_file(tmp_path / "t", format=form)
+    with pytest.raises(tokfast.TokenizerFileError, match=r"the bytes given: .+"):
+        tokfast.Tokenizer.from_bytes(HOSTILE[form][case], format=form)
+
+
+@pytest.mark.parametrize("case", HOSTILE_PAIRS)
+def test_a_hostile_pair_of_files_is_refused(tmp_path: Path, case: str) -> None:
+    for vocab, merges in (SOUND_PAIR, HOSTILE_PAIRS[case]):
+        (tmp_path / "vocab.json").write_bytes(vocab)
+        (tmp_path / "merges.txt").write_bytes(merges)
+        if vocab == SOUND_PAIR[0] and merges == SOUND_PAIR[1]:
+            assert tokfast.Tokenizer.from_file(tmp_path / "vocab.json").encode("abc") == [257]
+    with pytest.raises(tokfast.TokenizerFileError, match=r"vocab\.json: .+"):
+        tokfast.Tokenizer.from_file(tmp_path / "vocab.json")
+    (tmp_path / "merges.txt").unlink()
+    with pytest.raises(FileNotFoundError, match=r"merges\.txt"):
+        tokfast.Tokenizer.from_file(tmp_path / "vocab.json")
+
+
 def test_ranks_without_a_pattern_are_refused() -> None:
     with pytest.raises(tokfast.TokenizerFileError, match=r"holds tokens only; pass pattern="):
         tokfast.Tokenizer.from_bytes(BYTES, format="tiktoken")
+
+
+@pytest.mark.parametrize(
+    ("data", "remedy"), [(b"\x1f\x8b\x08...", "unpack it first"), (b"#version: 0.2\na b\n", "name the vocab.json")]
+)
+def test_what_is_half_of_a_tokenizer(tmp_path: Path, data: bytes, remedy: str) -> None:
+    (tmp_path / "t").write_bytes(data)
+    with pytest.raises(tokfast.TokenizerFileError, match=remedy):
+        tokfast.Tokenizer.from_file(tmp_path / "t")
+
+
+def test_a_missing_file_is_named_as_a_str(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        tokfast.Tokenizer.from_file(tmp_path / "absent.json")
+    assert caught.value.filename == str(tmp_path / "absent.json")
+
+
+def test_special_tokens_are_a_mapping() -> None:
+    tokens: Any = ["<s>"]
+    with pytest.raises(TypeError, match="not be a list; pass a dict"):
+        tokfast.Tokenizer.from_bytes(BYTES, format="tiktoken", pattern="gpt2", special_tokens=tokens)
 
 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import itertools
 import json
 import pickle
@@ -17,7 +19,7 @@ from hypothesis import given, settings
 import peers
 import tokfast
 from hard_strings import HARD_STRINGS
-from tokfast.huggingface import AddedToken, Tokenizer
+from tokfast.huggingface import AddedToken, Encoding, Tokenizer
 from tokfast.huggingface.decoders import DecodeStream
 
 if TYPE_CHECKING:
@@ -107,6 +109,66 @@ def test_encode(source: dict[str, Any], name: str, text: str, second: str | None
 
 
 CACHE: dict[str, Pair] = {}
+
+
+def test_the_surface_is_that_of_tokenizers(plain: Pair) -> None:
+    # What trains, and the parts that the file describes, are not here.
+    parts = {"model", "normalizer", "pre_tokenizer", "post_processor", "decoder", "train", "train_from_iterator"}
+    theirs = {name for name in dir(tokenizers.Tokenizer) if not name.startswith("_")} - parts
+    assert theirs <= set(dir(plain[0]))
+    assert {name for name in dir(tokenizers.Encoding) if not name.startswith("_")} <= set(dir(Encoding))
+    for name in theirs:
+        method = getattr(tokenizers.Tokenizer, name)
+        if callable(method):
+            expected = list(inspect.signature(method).parameters)
+            assert list(inspect.signature(getattr(Tokenizer, name)).parameters) == expected, name
+
+
+@pytest.mark.parametrize("options", [{}, {"max_length": 9, "stride": 1}, {"max_length": 9, "direction": "left"}])
+def test_post_processing_alone(pair: Pair, options: dict[str, Any]) -> None:
+    text, second = "the bad cat's tail", "ab d 12"
+    for add in (True, False):
+        for two in (None, second):
+            parts = [[tok.encode(each, add_special_tokens=False) for each in (text, second)] for tok in pair]
+            for tok in pair:
+                tok.no_truncation()
+                if options:
+                    tok.enable_truncation(**options)
+                tok.enable_padding(length=12)
+            before = [(list(part.ids), list(part.offsets)) for part in parts[0]]
+            mine, theirs = (
+                tok.post_process(first, other if two else None, add_special_tokens=add)
+                for tok, (first, other) in zip(list[Any](pair), parts, strict=True)
+            )
+            for one, other in [(mine, theirs), *zip(mine.overflowing, theirs.overflowing, strict=True)]:
+                for field in FIELDS[:-1]:
+                    assert getattr(one, field) == getattr(other, field), field
+            # The other library forgets which tokens are of the first text.
+            assert mine.sequence_ids == pair[0].encode(text, two, add_special_tokens=add).sequence_ids
+            assert [(part.ids, part.offsets) for part in parts[0]] == before
+            for tok in pair:
+                tok.no_truncation()
+                tok.no_padding()
+
+
+def test_on_another_thread(plain: Pair) -> None:
+    async def all_of_them(tok: Any) -> tuple[Any, ...]:
+        batch = await tok.async_encode_batch(["a cat", ("ab", "d")], add_special_tokens=False)
+        fast = await tok.async_encode_batch_fast(["a cat"])
+        texts = await tok.async_decode_batch([batch[0].ids, fast[0].ids], skip_special_tokens=False)
+        return (await tok.async_encode("a cat", "sat")).ids, [one.ids for one in batch], fast[0].ids, texts
+
+    mine, theirs = (asyncio.run(all_of_them(tok)) for tok in plain)
+    assert mine == theirs
+
+
+def test_which_text_tokens_are_of(plain: Pair) -> None:
+    encodings = [tok.encode("a cat", add_special_tokens=False) for tok in plain]
+    for encoding in encodings:
+        encoding.set_sequence_id(1)
+    mine, theirs = encodings
+    assert mine.sequence_ids == theirs.sequence_ids
+    assert mine.token_to_sequence(0) == theirs.token_to_sequence(0) == 1
 
 
 def test_hard_strings(pair: Pair) -> None:

@@ -174,6 +174,29 @@ def test_missing_path_is_an_oserror(tmp_path: Path) -> None:
         tokfast.load(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["none.gguf", "none.model", "none.json", "none.tiktoken"])
+def test_what_is_spelled_as_a_path_is_one(name: str) -> None:
+    with pytest.raises(FileNotFoundError, match=f"'{name}'"):
+        tokfast.load(name)
+
+
+def test_a_repository_is_not_a_path() -> None:
+    with pytest.raises(FileNotFoundError, match=r"Tokenizer\.from_pretrained.*'org/none'"):
+        tokfast.load("org/none")
+
+
+def test_a_folder_without_a_tokenizer(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"holds none of tokenizer\.json, tekken\.json"):
+        tokfast.load(tmp_path)
+    with pytest.raises(tokfast.UnknownEncodingError):
+        tokfast.load("")
+
+
+def test_a_folder_with_a_pair_of_files() -> None:
+    path = peers.real_file("gpt2/encoder.json")
+    assert tokfast.load(path.parent).fingerprint == tokfast.load(path).fingerprint
+
+
 def test_wrong_type() -> None:
     wrong: Any = 5
     with pytest.raises(TypeError, match="int"):

@@ -23,7 +23,17 @@ _REVISION = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w-][\w.-]*)*")
 
 def file_in(folder: Path) -> Path | None:
     """Tokenizer file of a folder, if it has one."""
-    return next((folder / name for name in FILE_NAMES if (folder / name).is_file()), None)
+    # GPT-2's own pair of files has other names than its repository.
+    names = (*FILE_NAMES, "encoder.json")
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def file_that_must_be_in(folder: Path) -> Path:
+    """Tokenizer file of a folder, which is an error without one."""
+    found = file_in(folder)
+    if found is None:
+        raise FileNotFoundError(2, f"the folder holds none of {', '.join(FILE_NAMES)}", str(folder))
+    return found
 
 
 def from_pretrained(repo_or_dir: str | os.PathLike[str], *, download: bool, revision: str) -> Tokenizer:
@@ -31,10 +41,7 @@ def from_pretrained(repo_or_dir: str | os.PathLike[str], *, download: bool, revi
     name = os.fsdecode(repo_or_dir)
     folder = Path(name)
     if name and folder.is_dir():  # the path of an empty name is the current folder
-        found = file_in(folder)
-        if found is None:
-            raise FileNotFoundError(2, f"the folder holds none of {', '.join(FILE_NAMES)}", name)
-        return Tokenizer.from_file(found, name=folder.resolve().name)
+        return Tokenizer.from_file(file_that_must_be_in(folder), name=folder.resolve().name)
     if not isinstance(repo_or_dir, str):
         raise FileNotFoundError(2, "is no folder", name)
     return Tokenizer.from_file(_file(name, revision, download=download), name=name)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tokfast._encodings import ENCODINGS, PUBLISHED_AT, Encoding, encoding_name_for_model
 from tokfast._errors import UnknownEncodingError
-from tokfast._hub import file_in
+from tokfast._hub import file_that_must_be_in
 from tokfast._places import candidates, folders, own_cache, sha256
 from tokfast._tokfast import Tokenizer
 
@@ -23,6 +23,8 @@ DEFAULT_NAME = "tokfast-32k"
 """The tokenizer that comes with tokfast, used by the command line when none is named."""
 
 DATA = Path(__file__).parent / "data"
+
+_ENDINGS = (".json", ".tiktoken", ".gguf", ".model")
 
 
 def load(name_or_path: str | os.PathLike[str], *, download: bool = False) -> Tokenizer:
@@ -78,9 +80,13 @@ def load(name_or_path: str | os.PathLike[str], *, download: bool = False) -> Tok
         if name in ENCODINGS:
             return _load_encoding(ENCODINGS[name], download=download)
     path = Path(name)
-    if path.is_dir():
-        return Tokenizer.from_file(file_in(path) or path / "tokenizer.json")
-    if path.exists() or not isinstance(name_or_path, str) or _is_spelled_as_a_path(name):
+    if name and path.is_dir():
+        return Tokenizer.from_file(file_that_must_be_in(path))
+    if name and (path.exists() or not isinstance(name_or_path, str) or _is_spelled_as_a_path(name)):
+        if not path.exists() and _is_spelled_as_a_repository(name):
+            raise FileNotFoundError(
+                2, "No such file or directory; for a repository of the Hub call Tokenizer.from_pretrained", name
+            )
         return _load_file(path)
     raise UnknownEncodingError(
         f"{name!r} is no known encoding, and no file or directory of that name exists; "
@@ -199,7 +205,11 @@ def _from_ranks(data: bytes, encoding: Encoding) -> Tokenizer:
 
 
 def _is_spelled_as_a_path(name: str) -> bool:
-    return os.sep in name or (os.altsep or os.sep) in name or name.endswith((".json", ".tiktoken"))
+    return os.sep in name or (os.altsep or os.sep) in name or name.endswith(_ENDINGS)
+
+
+def _is_spelled_as_a_repository(name: str) -> bool:
+    return name.count("/") == 1 and name[0].isalnum() and not name.endswith(_ENDINGS)
 
 
 def _suggestion(name: str) -> str:

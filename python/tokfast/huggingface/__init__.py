@@ -17,9 +17,9 @@ stands around a text, cutting and filling up is done here.
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tokfast import _tokfast
 from tokfast._errors import TokenizerFileError
@@ -31,6 +31,7 @@ from tokfast.huggingface._template import PostProcessor
 __all__ = ["AddedToken", "Encoding", "Tokenizer"]
 
 _Text = str | Sequence[str]
+_Result = TypeVar("_Result")
 
 _STRATEGIES = {"longest_first": "LongestFirst", "only_first": "OnlyFirst", "only_second": "OnlySecond"}
 
@@ -197,12 +198,50 @@ class Tokenizer:
 
     encode_batch_fast = encode_batch
 
+    async def async_encode(
+        self, sequence: _Text, pair: _Text | None = None, is_pretokenized: bool = False, add_special_tokens: bool = True
+    ) -> Encoding:
+        """As `encode`, on another thread, so that an event loop goes on meanwhile."""
+        return await _on_a_thread(self.encode, sequence, pair, is_pretokenized, add_special_tokens)
+
+    async def async_encode_batch(
+        self,
+        input: Iterable[_Text | tuple[_Text, _Text]],  # noqa: A002 (the other library's name)
+        is_pretokenized: bool = False,
+        add_special_tokens: bool = True,
+    ) -> list[Encoding]:
+        """As `encode_batch`, on another thread."""
+        return await _on_a_thread(self.encode_batch, input, is_pretokenized, add_special_tokens)
+
+    async_encode_batch_fast = async_encode_batch
+
+    def post_process(
+        self, encoding: Encoding, pair: Encoding | None = None, add_special_tokens: bool = True
+    ) -> Encoding:
+        """Do to an encoding, or two, what `encode` does once a text is in tokens: cut, add the template, fill up.
+
+        Parameters
+        ----------
+        encoding, pair
+            What `encode` returned with ``add_special_tokens=False``, without truncation or padding. They stay as they
+            are.
+        add_special_tokens
+            Whether the ids that the tokenizer's template puts around texts are added.
+        """
+        encoding = self._process([text.copied() for text in (encoding, pair) if text is not None], add_special_tokens)
+        self._pad([encoding])
+        return encoding
+
     def _encode(self, first: _Text, second: _Text | None, is_pretokenized: bool, add_special_tokens: bool) -> Encoding:
         texts = [
             self._encode_one(text, number, is_pretokenized)
             for number, text in enumerate((first, second))
             if text is not None
         ]
+        return self._process(texts, add_special_tokens)
+
+    def _process(self, texts: list[Encoding], add_special_tokens: bool) -> Encoding:
+        """Cut one text or two to the length that is set, and put the template around them."""
         if truncation := self._truncation:
             room = truncation["max_length"] - (self._post_processor.added(len(texts)) if add_special_tokens else 0)
             _truncate(texts, **{**truncation, "max_length": max(room, 0)})
@@ -268,6 +307,12 @@ class Tokenizer:
     def decode_batch(self, sequences: Iterable[Sequence[int]], skip_special_tokens: bool = True) -> list[str]:
         """Return the text of each list of ids."""
         return [self.decode(ids, skip_special_tokens) for ids in sequences]
+
+    async def async_decode_batch(
+        self, sequences: Iterable[Sequence[int]], skip_special_tokens: bool = True
+    ) -> list[str]:
+        """As `decode_batch`, on another thread."""
+        return await _on_a_thread(self.decode_batch, sequences, skip_special_tokens)
 
     def _without_broken_characters(self, ids: list[int]) -> list[int]:
         """Put U+FFFD for each token of a run of byte tokens that is no valid UTF-8, as the other library does."""
@@ -470,6 +515,12 @@ class Tokenizer:
         chosen = {name: options[name] for name in ("direction", "pad_id", "pad_type_id", "pad_token")}
         for encoding in encodings:
             encoding.pad(length, **chosen)
+
+
+async def _on_a_thread(call: Callable[..., _Result], *arguments: Any) -> _Result:
+    import asyncio
+
+    return await asyncio.to_thread(call, *arguments)
 
 
 def _truncate(texts: list[Encoding], *, max_length: int, stride: int, strategy: str, direction: str) -> None:

@@ -78,6 +78,16 @@ class Encoding:
         """Spell the tokens otherwise than the vocabulary does."""
         self._tokens = tokens
 
+    def set_sequence_id(self, sequence_id: int) -> None:
+        """Say of all tokens which text they are of."""
+        self.sequence_ids = [sequence_id] * len(self)
+
+    def copied(self) -> "Encoding":
+        """Return an encoding whose changes, and those of its overflowing parts, leave this one as it is."""
+        other = copy(self)
+        other.overflowing = [part.copied() for part in self.overflowing]
+        return other
+
     @property
     def words(self) -> list[int | None]:
         """Another name of `word_ids`."""

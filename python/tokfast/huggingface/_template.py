@@ -21,6 +21,7 @@ class PostProcessor:
 
     def __init__(self, description: dict[str, Any] | None, tokens_of: Callable[[list[int]], list[str]]) -> None:
         self._tokens_of = tokens_of
+        self._is_there = description is not None
         self._templates: dict[int, list[_Piece]] = {}
         self._trims: list[bool] = []  # for each trimming in turn, whether a space was put in front
         for part in _flattened(description):
@@ -56,13 +57,8 @@ class PostProcessor:
 
     def process(self, texts: list[Encoding], *, add_special_tokens: bool) -> Encoding:
         """Join one text or two, with what stands around them."""
-        for add_prefix_space in self._trims:
-            for text in texts:
-                for part in (text, *text.overflowing):
-                    _trim(part, add_prefix_space=add_prefix_space)
         for number, text in enumerate(texts):
-            for part in (text, *text.overflowing):
-                part.sequence_ids = [number] * len(part)
+            self._prepare(text, number)
         template = self._templates.get(len(texts), [(number, number) for number in range(len(texts))])
         parts = []
         for what, type_id in template:
@@ -78,6 +74,15 @@ class PostProcessor:
         merged = Encoding.merge(parts, growing_offsets=False)
         merged.n_sequences = len(texts)
         return merged
+
+    def _prepare(self, text: Encoding, number: int) -> None:
+        """Trim offsets, and say which text the tokens are of."""
+        if self._is_there:
+            text.type_ids = [number] * len(text)
+        for part in (text, *text.overflowing):
+            for add_prefix_space in self._trims:
+                _trim(part, add_prefix_space=add_prefix_space)
+            part.sequence_ids = [number] * len(part)
 
 
 def _flattened(description: dict[str, Any] | None) -> list[dict[str, Any]]:

@@ -84,7 +84,7 @@ fn change(change: &Change, text: &mut Vec<u8>) {
 }
 
 /// The byte that `<0x0A>` spells.
-fn spelled_byte(token: &[u8]) -> Option<u8> {
+pub(crate) fn spelled_byte(token: &[u8]) -> Option<u8> {
     let hex = token.strip_prefix(b"<0x")?.strip_suffix(b">")?;
     let two_digits = hex.len() == 2 && hex.iter().all(u8::is_ascii_hexdigit);
     std::str::from_utf8(hex).ok().filter(|_| two_digits).and_then(|hex| u8::from_str_radix(hex, 16).ok())

@@ -42,7 +42,7 @@ pub enum Error {
         vocab_size: usize,
     },
     /// A regular expression that cannot be compiled, or gave up on a text.
-    #[error("pattern {pattern:?}: {reason}")]
+    #[error("pattern {}: {reason}", shortened(pattern))]
     Pattern {
         /// The regular expression or the name asked for.
         pattern: String,
@@ -91,6 +91,15 @@ pub enum Error {
     /// A fault of this library.
     #[error("internal error: {0}; this is a bug in tokfast, please report it with the input that caused it")]
     Internal(String),
+}
+
+/// A text for a message: as it is, or its beginning.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 300;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{:?}...", &text[..end]),
+        None => format!("{text:?}"),
+    }
 }
 
 impl Error {

@@ -196,7 +196,10 @@ pub(crate) fn part<'py>(text: &Bound<'py, PyAny>, (start, end): (usize, usize)) 
 
 /// Special tokens with their ids, from a mapping.
 pub(crate) fn special_tokens(tokens: &Bound<'_, PyAny>) -> PyResult<Vec<(String, u32)>> {
-    let pairs = tokens.call_method0("items")?;
+    let pairs = tokens.call_method0("items").map_err(|_| {
+        let kind = tokens.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string());
+        PyTypeError::new_err(format!("special_tokens must map each token to its id, not be a {kind}; pass a dict"))
+    })?;
     let pairs = pairs.try_iter()?.map(|item| {
         let (token, id): (String, i128) = item?.extract()?;
         let reason = format!("its id is {id}; ids are numbers from 0 to 4294967294");

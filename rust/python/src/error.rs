@@ -36,7 +36,8 @@ pub(crate) fn to_py(error: Error) -> PyErr {
                 .raw_os_error()
                 .unwrap_or_else(|| if source.kind() == std::io::ErrorKind::NotFound { 2 } else { 5 });
             let class = py.get_type::<pyo3::exceptions::PyOSError>();
-            class.call1((number, text, path)).map_or_else(|error| error, PyErr::from_value)
+            // A str, as Python's own functions have it there.
+            class.call1((number, text, path.as_os_str())).map_or_else(|error| error, PyErr::from_value)
         }),
         Error::TokenizerFile { .. } => named("TokenizerFileError", message),
         Error::TokenId { .. } => named("TokenIdError", message),

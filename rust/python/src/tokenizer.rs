@@ -70,8 +70,18 @@ fn format_of(name: Option<&str>) -> PyResult<Option<Format>> {
 /// Rebuilds a tokenizer from its pickle.
 #[pyfunction]
 #[pyo3(name = "_unpickle")]
-pub(crate) fn unpickle(data: &[u8], name: Option<String>) -> PyResult<PyTokenizer> {
-    PyTokenizer::from_bytes(data, "tokenizer.json", None, None, name)
+#[pyo3(signature = (data, name, ranks=None))]
+pub(crate) fn unpickle(data: &[u8], name: Option<String>, ranks: Option<Vec<u32>>) -> PyResult<PyTokenizer> {
+    run_short(|_| {
+        let tokenizer = formats::read(data, Some(Format::TokenizerJson), "the pickle", &ReadOptions::default())?;
+        let tokenizer = tokenizer.with_name(name);
+        Ok(PyTokenizer {
+            inner: match ranks {
+                Some(ranks) => tokenizer.with_tied_ranks(&ranks)?,
+                None => tokenizer,
+            },
+        })
+    })
 }
 
 impl PyTokenizer {
@@ -469,7 +479,8 @@ impl PyTokenizer {
         let inner = &slf.get().inner;
         let rebuild = py.import("tokfast._tokfast")?.getattr("_unpickle")?;
         let data = run_short(|_| formats::write(inner, Format::TokenizerJson))?;
-        let arguments = (PyBytes::new(py, &data), inner.name()).into_pyobject(py)?;
+        let ranks = inner.model().tied_ranks();
+        let arguments = (PyBytes::new(py, &data), inner.name(), ranks).into_pyobject(py)?;
         Ok((rebuild, arguments))
     }
 }

@@ -7,10 +7,14 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::model::{Alphabet, Model, Silent, may_be_absent};
 use crate::pretokenize::alphabet;
 use crate::special::SpecialToken;
+
+/// How many merges a vocabulary may have for each of its tokens; real ones have up to 2.3.
+const MERGES_A_TOKEN: usize = 16;
 
 #[derive(Deserialize)]
 pub(super) struct Bpe<'f> {
@@ -18,8 +22,8 @@ pub(super) struct Bpe<'f> {
     kind: Option<String>,
     #[serde(borrow)]
     vocab: Vocabulary<'f>,
-    #[serde(borrow)]
-    merges: Vec<Merge<'f>>,
+    #[serde(borrow, deserialize_with = "as_written")]
+    merges: Merges<'f>,
     dropout: Option<f64>,
     unk_token: Option<String>,
     continuing_subword_prefix: Option<String>,
@@ -38,7 +42,7 @@ impl<'f> Bpe<'f> {
         Self {
             kind: None,
             vocab: Vocabulary(vocab.into_iter().map(|(token, id)| (Text(token), id)).collect()),
-            merges: merges.into_iter().map(|merge| Merge(Text(merge), None)).collect(),
+            merges: Merges::Lines(merges),
             dropout: None,
             unk_token: None,
             continuing_subword_prefix: None,
@@ -65,6 +69,11 @@ impl<'f> Bpe<'f> {
     pub(super) fn with_byte_fallback(mut self, unknown: Option<String>) -> Self {
         (self.byte_fallback, self.fuse_unk, self.unk_token) = (true, true, unknown);
         self
+    }
+
+    /// How many tokens are listed.
+    pub(super) fn len(&self) -> usize {
+        self.vocab.0.len()
     }
 
     pub(super) fn kind(&self) -> Option<&str> {
@@ -107,9 +116,20 @@ impl<'de: 'f, 'f> Deserialize<'de> for Vocabulary<'f> {
                 formatter.write_str("an object of tokens with ids")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
+                let mut pairs: Vec<(Text<'de>, u32)> = Vec::new();
+                // A file of one id a million times is refused before it is in memory.
+                let mut seen = vec![0u64; (1 << 20) / 64];
+                while let Some((token, id)) = map.next_entry::<Text<'de>, u32>()? {
+                    if let Some(word) = seen.get_mut(id as usize / 64) {
+                        if *word >> (id % 64) & 1 == 1 {
+                            let token = &token.0;
+                            return Err(A::Error::custom(format!(
+                                "id {id} is given to two tokens, the second is {token:?}"
+                            )));
+                        }
+                        *word |= 1 << (id % 64);
+                    }
+                    pairs.push((token, id));
                 }
                 Ok(Vocabulary(pairs))
             }
@@ -149,14 +169,60 @@ impl<'de: 'f, 'f> Deserialize<'de> for Merge<'f> {
 
 impl Merge<'_> {
     fn parts(&self, rank: usize) -> Result<(&str, &str), String> {
-        match &self.1 {
-            Some(right) => Ok((&self.0.0, &right.0)),
-            None => self
-                .0
-                .0
-                .split_once(' ')
-                .filter(|(_, right)| !right.contains(' '))
-                .ok_or_else(|| format!("merge {rank} is {:?}, not two tokens with a space between", self.0.0)),
+        self.1.as_ref().map_or_else(|| two_of(&self.0.0, rank), |right| Ok((&self.0.0, &right.0)))
+    }
+}
+
+/// The tokens of a merge that is written as one string.
+fn two_of(merge: &str, rank: usize) -> Result<(&str, &str), String> {
+    merge
+        .split_once(' ')
+        .filter(|(_, right)| !right.contains(' '))
+        .ok_or_else(|| format!("merge {rank} is {merge:?}, not two tokens with a space between"))
+}
+
+/// Merges as they stand in the file: read one by one when they are wanted, so that they take no memory.
+enum Merges<'f> {
+    Json(&'f RawValue),
+    Lines(Vec<Cow<'f, str>>),
+}
+
+fn as_written<'de: 'f, 'f, D: Deserializer<'de>>(deserializer: D) -> Result<Merges<'f>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Merges::Json)
+}
+
+impl Merges<'_> {
+    /// Calls `visit(rank, left, right)` for every merge, in order.
+    fn each(&self, mut visit: impl FnMut(usize, &str, &str) -> Result<(), String>) -> Result<(), String> {
+        struct Each<'a, F>(F, &'a mut Option<String>);
+        impl<'de, F: FnMut(usize, &str, &str) -> Result<(), String>> Visitor<'de> for Each<'_, F> {
+            type Value = ();
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a list of merges")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
+                let mut rank = 0;
+                while let Some(merge) = list.next_element::<Merge<'_>>()? {
+                    if let Err(fault) = merge.parts(rank).and_then(|(left, right)| (self.0)(rank, left, right)) {
+                        *self.1 = Some(fault);
+                        return Err(A::Error::custom("a merge that is not as it should be"));
+                    }
+                    rank += 1;
+                }
+                Ok(())
+            }
+        }
+        match self {
+            Self::Lines(lines) => lines.iter().enumerate().try_for_each(|(rank, line)| {
+                let (left, right) = two_of(line, rank)?;
+                visit(rank, left, right)
+            }),
+            Self::Json(raw) => {
+                let mut fault = None;
+                let read = serde_json::Deserializer::from_str(raw.get()).deserialize_any(Each(visit, &mut fault));
+                // The place that the error names is one in the list, not in the file.
+                read.map_err(|error| fault.unwrap_or_else(|| format!("its merges, read by themselves: {error}")))
+            }
         }
     }
 }
@@ -215,8 +281,7 @@ fn only_added<'a>(
     }
     let lengths: HashSet<usize> = listed.iter().map(|(content, _)| content.len()).collect();
     let mut joined = String::new();
-    for (rank, merge) in bpe.merges.iter().enumerate() {
-        let (left, right) = merge.parts(rank)?;
+    bpe.merges.each(|_, left, right| {
         if lengths.contains(&(left.len() + right.len())) {
             joined.clear();
             joined.push_str(left);
@@ -225,7 +290,8 @@ fn only_added<'a>(
                 listed.remove(&(content, id));
             }
         }
-    }
+        Ok(())
+    })?;
     Ok(listed)
 }
 
@@ -269,10 +335,12 @@ pub(super) fn read(bpe: &Bpe<'_>, specials: &[SpecialToken], byte_level: bool) -
     }
     let tokens: Vec<(&[u8], u32)> = places.iter().map(|(place, id)| (&arena[place.clone()], *id)).collect();
     let mut model = Model::from_tokens(alphabet_of(bpe, specials, byte_level)?, &tokens, &silent)?;
-    let mut merges = Vec::with_capacity(bpe.merges.len());
-    let mut bytes = Vec::new();
-    for (rank, merge) in bpe.merges.iter().enumerate() {
-        let (left, right) = merge.parts(rank)?;
+    let (mut merges, mut bytes) = (Vec::new(), Vec::new());
+    let most = bpe.vocab.0.len() * MERGES_A_TOKEN + (1 << 16);
+    bpe.merges.each(|rank, left, right| {
+        if rank >= most {
+            return Err(format!("it has more than {most} merges for {} tokens", bpe.vocab.0.len()));
+        }
         let mut id = |token: &str| {
             bytes.clear();
             match &byte_of {
@@ -282,7 +350,8 @@ pub(super) fn read(bpe: &Bpe<'_>, specials: &[SpecialToken], byte_level: bool) -
             model.id(&bytes).ok_or_else(|| format!("merge {rank} names {token:?}, which is not in the vocabulary"))
         };
         merges.push((id(left)?, id(right)?));
-    }
+        Ok(())
+    })?;
     model.set_merges(merges, bpe.ignore_merges)?;
     Ok(model)
 }

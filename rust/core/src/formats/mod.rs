@@ -66,6 +66,8 @@ impl Format {
     pub fn from_path(path: &Path) -> Result<Self> {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("json") if vocab_json::is_named(path) => Ok(Self::VocabJson),
+            Some("json") if path.file_name().is_some_and(|name| name == "tekken.json") => Ok(Self::Tekken),
+            Some("model") => Ok(Self::SentencePiece),
             Some("gguf") => Ok(Self::Gguf),
             Some("json") => Ok(Self::TokenizerJson),
             Some("tiktoken") => Ok(Self::Tiktoken),
@@ -109,10 +111,16 @@ pub struct ReadOptions {
 pub fn read(bytes: &[u8], format: Option<Format>, origin: &str, options: &ReadOptions) -> Result<Tokenizer> {
     let fault = |reason: String| Error::TokenizerFile { origin: origin.into(), reason };
     let format = format.or_else(|| Format::sniff(bytes)).ok_or_else(|| {
-        fault(format!(
-            "is in no format this library knows ({}); if it is one of them, it is damaged at its beginning",
-            Format::names()
-        ))
+        fault(match bytes {
+            [0x1F, 0x8B, ..] | [b'P', b'K', 3, 4, ..] => "is compressed; unpack it first".into(),
+            _ if bytes.starts_with(b"#version") => {
+                "holds the merges of a pair of files; name the vocab.json beside it".into()
+            }
+            _ => format!(
+                "is in no format this library knows ({}); if it is one of them, it is damaged at its beginning",
+                Format::names()
+            ),
+        })
     })?;
     let carries_all = |name: &str| {
         if options.pattern.is_some() || options.special_tokens.is_some() {
@@ -207,7 +215,7 @@ pub fn read_file(path: &Path, format: Option<Format>, options: &ReadOptions) -> 
 pub fn write(tokenizer: &Tokenizer, format: Format) -> Result<Vec<u8>> {
     match format {
         Format::TokenizerJson => tokenizer_json::write(tokenizer),
-        Format::Tiktoken => Ok(tiktoken::write(tokenizer)),
+        Format::Tiktoken => tiktoken::write(tokenizer),
         Format::Gguf => gguf::write(tokenizer),
         Format::VocabJson => vocab_json::write(tokenizer).map(|(vocab, _)| vocab),
         Format::Tekken | Format::SentencePiece => Err(Error::TokenizerFile {
@@ -254,9 +262,13 @@ pub fn write_file(tokenizer: &Tokenizer, path: &Path, format: Option<Format>, ve
             Some(merges) => vocab_json::read(&bytes, merges, &options).map_err(|error| located(error, &origin))?,
             None => read(&bytes, Some(format), &origin, &options)?,
         };
+        let remedy =
+            if format == Format::TokenizerJson { "keep the file it comes from" } else { "save it as tokenizer.json" };
         verify::same(tokenizer, &back).map_err(|reason| Error::TokenizerFile {
             origin,
-            reason: format!("this format cannot hold this tokenizer: {reason}; save it as tokenizer.json, or pass verify=False to write it all the same"),
+            reason: format!(
+                "this format cannot hold this tokenizer: {reason}; {remedy}, or pass verify=False to write it all the same"
+            ),
         })?;
     }
     if let Some(merges) = merges {

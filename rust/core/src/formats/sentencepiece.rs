@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use prost::Message;
 
 use super::Fault;
-use crate::decode::{Change, Decoder};
+use crate::decode::{Change, Decoder, spelled_byte};
 use crate::model::{Alphabet, Model, Silent};
 use crate::normalize::{Normalizer, Pattern, Step};
 use crate::pretokenize::Pretokenizer;
@@ -97,7 +97,38 @@ pub(super) fn begins(bytes: &[u8]) -> bool {
     matches!(bytes, [0x0A, _, 0x0A, ..] | [0x0A, _, _, 0x0A, ..])
 }
 
+/// The number of a varint, and how many bytes it has.
+fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
+    let len = bytes.iter().take(10).position(|byte| byte & 0x80 == 0)? + 1;
+    let number = bytes[..len].iter().rev().fold(0u64, |number, byte| number << 7 | u64::from(byte & 0x7F));
+    Some((number, len))
+}
+
+/// How many pieces are listed, as far as the file is sound.
+fn count_pieces(mut bytes: &[u8]) -> usize {
+    let mut count = 0;
+    while let Some((key, len)) = varint(bytes) {
+        let rest = &bytes[len..];
+        let size = match key & 7 {
+            0 => varint(rest).map(|(_, len)| len),
+            1 => Some(8),
+            2 => varint(rest).and_then(|(size, len)| usize::try_from(size).ok()?.checked_add(len)),
+            5 => Some(4),
+            _ => None,
+        };
+        let Some(rest) = size.and_then(|size| rest.get(size..)) else { break };
+        count += usize::from(key == 0x0A);
+        bytes = rest;
+    }
+    count
+}
+
 pub(super) fn read(bytes: &[u8]) -> Result<Tokenizer, Fault> {
+    // Decoded, a piece takes a hundred bytes; in the file one with a score has at least ten.
+    let count = count_pieces(bytes);
+    if count > bytes.len() / 8 {
+        return Err(Fault::File(format!("has {count} pieces in {} bytes; most of them are empty", bytes.len())));
+    }
     let file = ModelProto::decode(bytes).map_err(|error| format!("is no SentencePiece model: {error}"))?;
     let trainer = file.trainer.unwrap_or_default();
     let model_type = trainer.model_type.unwrap_or(1);
@@ -122,6 +153,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Tokenizer, Fault> {
         Ok(Piece { text: piece.piece.unwrap_or_default(), score: piece.score.unwrap_or(0.0), kind })
     });
     let pieces = pieces.collect::<Result<Vec<_>, String>>()?;
+    if !pieces.iter().any(|piece| piece.kind == Kind::Unknown) {
+        return Err(Fault::File(
+            "has no piece for what is unknown; every SentencePiece model has one, such as <unk>".into(),
+        ));
+    }
     build(pieces, trainer.byte_fallback.unwrap_or(false), normalizer.add_dummy_prefix.unwrap_or(true), true)
 }
 
@@ -137,6 +173,12 @@ pub(super) fn build(pieces: Vec<Piece>, fallback: bool, prefix: bool, normalized
         }
         if !known.insert(piece.text.clone()) && matches!(piece.kind, Kind::Normal | Kind::UserDefined) {
             return Err(Fault::File(format!("piece {id}, {:?}, is there twice", piece.text)));
+        }
+        if piece.kind == Kind::Byte && spelled_byte(piece.text.as_bytes()).is_none() {
+            return Err(Fault::File(format!(
+                "piece {id}, {:?}, is to stand for a byte; such are <0x00> to <0xFF>",
+                piece.text
+            )));
         }
         match piece.kind {
             Kind::Normal | Kind::Byte => {

@@ -67,6 +67,9 @@ const SPECIAL_TOKENS: [&str; 20] = [
     "[TOOL_CONTENT]",
 ];
 
+/// The most places for special tokens; real files have 1,000.
+const MOST_RESERVED: u32 = 1 << 16;
+
 /// Whether this JSON begins like a tekken.json.
 pub(super) fn begins(bytes: &[u8]) -> bool {
     let head = &bytes[..bytes.len().min(4096)];
@@ -96,8 +99,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Tokenizer, Fault> {
         )));
     }
     let listed: std::collections::HashSet<u32> = specials.iter().map(|token| token.id).collect();
-    if reserved as usize > bytes.len() {
-        return Err(Fault::File(format!("{reserved} special tokens are more than the file has bytes")));
+    // A file of a few bytes must not ask for gigabytes.
+    if reserved > MOST_RESERVED {
+        return Err(Fault::File(format!(
+            "default_num_special_tokens is {reserved}; at most {MOST_RESERVED} places are kept"
+        )));
     }
     let fillers = (0..reserved).filter(|id| !listed.contains(id));
     specials.extend(fillers.map(|id| SpecialToken::new(format!("<SPECIAL_{id}>"), id, true)));

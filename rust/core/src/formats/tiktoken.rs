@@ -8,7 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Fault;
-use crate::model::Model;
+use crate::error::Error;
+use crate::model::{Alphabet, Model};
 use crate::pretokenize::Pretokenizer;
 use crate::special::SpecialToken;
 use crate::tokenizer::Tokenizer;
@@ -40,8 +41,14 @@ pub(super) fn read(bytes: &[u8], pattern: &str, specials: Vec<SpecialToken>) -> 
     Ok(Tokenizer::new(Pretokenizer::new(Some(pattern))?, model, specials, (Vec::new(), Vec::new()))?)
 }
 
-pub(super) fn write(tokenizer: &Tokenizer) -> Vec<u8> {
+pub(super) fn write(tokenizer: &Tokenizer) -> Result<Vec<u8>, Error> {
     let model = tokenizer.model();
+    if *model.alphabet() != Alphabet::Bytes {
+        return Err(Error::TokenizerFile {
+            origin: "tiktoken".into(),
+            reason: "ranks are of bytes, and cannot hold a vocabulary of characters; save it as tokenizer.json".into(),
+        });
+    }
     let mut text = String::with_capacity(model.len() * 16);
     for id in 0..model.len() as u32 {
         if let Some(token) = model.token(id) {
@@ -50,5 +57,5 @@ pub(super) fn write(tokenizer: &Tokenizer) -> Vec<u8> {
             let _ = writeln!(text, " {id}");
         }
     }
-    text.into_bytes()
+    Ok(text.into_bytes())
 }

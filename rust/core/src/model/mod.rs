@@ -65,6 +65,8 @@ pub struct Model {
     /// Id of every token's bytes, and whether a piece that equals it is this token.
     ids: ByteTable<(u32, bool)>,
     ignore_merges: bool,
+    /// Whether some merges have one rank together, so that the leftmost pair goes first whichever it is.
+    tied: bool,
 }
 
 /// The greatest sum of squared lengths of tokens; real vocabularies stay below a tenth of it.
@@ -212,7 +214,32 @@ impl Model {
             }
         }
         model.mark_whole(|_, id| whole[id as usize]);
+        model.tied = rank as usize + 1 < order.len();
         Ok(model)
+    }
+
+    /// The rank of each merge, where some have the same: what a list of merges in order does not say.
+    #[must_use]
+    pub fn tied_ranks(&self) -> Option<Vec<u32>> {
+        let rank = |merge: &Merge| self.step(merge.left, merge.right).map_or(u32::MAX, |step| step.rank);
+        self.tied.then(|| self.merges.iter().map(rank).collect())
+    }
+
+    /// Gives each merge its rank; the inverse of [`Self::tied_ranks`].
+    pub(crate) fn set_ranks(&mut self, ranks: &[u32]) -> Result<(), Fault> {
+        if ranks.len() != self.merges.len() {
+            return Err(format!("there are {} ranks for {} merges", ranks.len(), self.merges.len()));
+        }
+        for (merge, &rank) in self.merges.iter().zip(ranks) {
+            self.steps.entry(pair(merge.left, merge.right)).rank = rank;
+        }
+        self.tied = true;
+        self.mark_whole(|model, id| {
+            let mut parts = Vec::new();
+            merge_token(model, model.token(id).unwrap_or_default(), &mut parts);
+            parts == [id]
+        });
+        Ok(())
     }
 
     /// A model without merges.
@@ -241,6 +268,7 @@ impl Model {
             last_byte_ids: None,
             ids: ByteTable::with_capacity(tokens.len()),
             ignore_merges: false,
+            tied: false,
         };
         for (bytes, id) in tokens {
             let bytes = bytes.as_ref();

@@ -80,6 +80,13 @@ pub fn scheme_names() -> impl Iterator<Item = &'static str> {
     scheme::SCHEMES.iter().map(|scheme| scheme.name)
 }
 
+/// Whether a pattern looks like a name that somebody got wrong: letters, digits and what joins them, nothing else.
+fn is_spelled_as_a_name(text: &str) -> bool {
+    text.len() > 2
+        && text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
 impl Pretokenizer {
     /// A scheme by its name or its regular expression, any other regular expression, a chain by its splits in JSON, or
     /// `None` for no cuts at all.
@@ -93,6 +100,17 @@ impl Pretokenizer {
             }
             Some(text) => match scheme::find(text) {
                 Some(scheme) => Kind::Scheme(scheme, Tier::from_environment()?),
+                None if is_spelled_as_a_name(text) => {
+                    let names: Vec<&str> = scheme_names().chain(["deepseek-v3"]).collect();
+                    return Err(Error::Pattern {
+                        pattern: text.into(),
+                        reason: format!(
+                            "is no pretokenizer's name ({}), and as a regular expression would match this one word; \
+                             if you want that, write (?:{text})",
+                            names.join(", ")
+                        ),
+                    });
+                }
                 None => Kind::Regex(Box::new(GeneralRegex::new(text)?)),
             },
         };

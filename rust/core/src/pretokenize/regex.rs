@@ -34,8 +34,17 @@ pub(crate) struct GeneralRegex {
     engine: Engine,
 }
 
+/// The longest expression that is compiled, in bytes; those of real models have up to a thousand.
+const LONGEST: usize = 1 << 16;
+
 impl GeneralRegex {
     pub(crate) fn new(pattern: &str) -> Result<Self> {
+        if pattern.len() > LONGEST {
+            return Err(Error::Pattern {
+                pattern: pattern.into(),
+                reason: format!("has {} bytes; at most {LONGEST} are compiled", pattern.len()),
+            });
+        }
         let plain = || meta::Regex::new(pattern).ok().map(Engine::Linear);
         let by_hand = || white_space_last(pattern).map(Engine::WhiteSpaceLast);
         // What is possessive is a repeat of a repeat to regex-automata, which knows no such thing.

@@ -16,11 +16,40 @@ pub(super) enum Value {
     Integer(i64),
     Flag(bool),
     Text(String),
-    Texts(Vec<String>),
+    Texts(Texts),
     Integers(Vec<i64>),
     Floats(Vec<f32>),
     /// Of a kind that no tokenizer key has.
     Other,
+}
+
+/// Texts one after the other: a file may list millions, most of a few bytes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Texts {
+    joined: String,
+    /// Where each one ends.
+    ends: Vec<usize>,
+}
+
+impl Texts {
+    fn push(&mut self, text: &str) {
+        self.joined.push_str(text);
+        self.ends.push(self.joined.len());
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<&str> {
+        let end = *self.ends.get(index)?;
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        Some(&self.joined[start..end])
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.len()).filter_map(|index| self.get(index))
+    }
 }
 
 pub(super) struct Header(HashMap<String, Value>);
@@ -115,7 +144,13 @@ impl<R: Read + Seek> Source<R> {
             return Err(format!("ends before the {len} entries of a list"));
         }
         match kind {
-            8 if wanted => (0..len).map(|_| self.text()).collect::<Result<_, _>>().map(Value::Texts),
+            8 if wanted => {
+                let mut texts = Texts::default();
+                for _ in 0..len {
+                    texts.push(&self.text()?);
+                }
+                Ok(Value::Texts(texts))
+            }
             8 => {
                 for _ in 0..len {
                     let bytes = self.u64()?;
@@ -198,7 +233,7 @@ impl Header {
         }
     }
 
-    pub(super) fn texts(&mut self, key: &str) -> Result<Option<Vec<String>>, Fault> {
+    pub(super) fn texts(&mut self, key: &str) -> Result<Option<Texts>, Fault> {
         match self.take(key) {
             None => Ok(None),
             Some(Value::Texts(texts)) => Ok(Some(texts)),

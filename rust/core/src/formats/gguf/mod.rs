@@ -23,7 +23,7 @@ use crate::normalize::{Normalizer, Pattern, Step};
 use crate::pretokenize::{Behavior, Pretokenizer, Split};
 use crate::special::SpecialToken;
 use crate::tokenizer::Tokenizer;
-use header::Header;
+use header::{Header, Texts};
 
 pub(super) use header::MAGIC;
 pub(super) use write::write;
@@ -48,11 +48,11 @@ pub(super) fn read(reader: impl Read + Seek, options: &ReadOptions) -> Result<To
             }
             let fallback = kinds.contains(&Kind::Byte);
             let prefix = header.flag("add_space_prefix").unwrap_or(true);
-            let pieces = tokens.into_iter().zip(scores).zip(kinds);
-            let pieces = pieces.map(|((text, score), kind)| Piece { text, score, kind }).collect();
+            let pieces = tokens.iter().zip(scores).zip(kinds);
+            let pieces = pieces.map(|((text, score), kind)| Piece { text: text.into(), score, kind }).collect();
             sentencepiece::build(pieces, fallback, prefix, false)?
         }
-        "gpt2" | "gemma4" => merged(&mut header, &model, tokens, &kinds, options)?,
+        "gpt2" | "gemma4" => merged(&mut header, &model, &tokens, &kinds, options)?,
         other => {
             return Err(Fault::File(format!(
                 "its tokenizer model is {other:?}; only BPE (\"gpt2\", \"llama\" and \"gemma4\") is supported"
@@ -92,28 +92,28 @@ fn template(header: &Header, model: &str, tokens: usize) -> Result<(Vec<u32>, Ve
 fn merged(
     header: &mut Header,
     model: &str,
-    tokens: Vec<String>,
+    tokens: &Texts,
     kinds: &[Kind],
     options: &ReadOptions,
 ) -> Result<Tokenizer, Fault> {
     let merges = header.texts("merges")?.ok_or("has no tokenizer.ggml.merges")?;
     let mut specials = Vec::new();
-    for ((id, text), kind) in (0u32..).zip(&tokens).zip(kinds) {
+    for ((id, text), kind) in (0u32..).zip(tokens.iter()).zip(kinds) {
         let special = match kind {
             Kind::Control | Kind::Unknown => true,
             Kind::UserDefined => false,
             Kind::Normal | Kind::Unused | Kind::Byte => continue,
         };
-        specials.push(SpecialToken::new(text.as_str(), id, special));
+        specials.push(SpecialToken::new(text, id, special));
     }
     let unused = |id: &u32| kinds[*id as usize] == Kind::Unused;
-    let merges = merges.into_iter().map(Cow::Owned).collect();
+    let merges = merges.iter().map(Cow::Borrowed).collect();
+    let used = (0u32..).zip(tokens.iter()).filter(|(id, _)| !unused(id));
+    let listed = used.map(|(id, text)| (Cow::Borrowed(text), id)).collect();
     let none = (Vec::new(), Vec::new());
     if model == "gemma4" {
-        let unknown = header.integer("unknown_token_id").and_then(|id| tokens.get(usize::try_from(id).ok()?).cloned());
-        let tokens =
-            (0u32..).zip(tokens).filter(|(id, _)| !unused(id)).map(|(id, text)| (Cow::Owned(text), id)).collect();
-        let bpe = Bpe::new(tokens, merges).with_byte_fallback(unknown);
+        let unknown = header.integer("unknown_token_id").and_then(|id| tokens.get(usize::try_from(id).ok()?));
+        let bpe = Bpe::new(listed, merges).with_byte_fallback(unknown.map(Into::into));
         let model = bpe::read(&bpe, &specials, false)?;
         let lines = Split::Split {
             pattern: Pattern::Regex("[^\n]+|[\n]+".into()),
@@ -143,8 +143,7 @@ fn merged(
             ));
         }
     };
-    let tokens = (0u32..).zip(tokens).filter(|(id, _)| !unused(id)).map(|(id, text)| (Cow::Owned(text), id)).collect();
-    let bpe = Bpe::new(tokens, merges).ignoring_merges(ignore_merges);
+    let bpe = Bpe::new(listed, merges).ignoring_merges(ignore_merges);
     let model = bpe::read(&bpe, &specials, true)?;
     Ok(Tokenizer::new(Pretokenizer::from_splits(&splits)?, model, specials, none)?)
 }

@@ -11,8 +11,11 @@ fn kind(part: &Value) -> &str {
     part.get("type").and_then(Value::as_str).unwrap_or("(no type)")
 }
 
+/// The most elements of a `Sequence`; real files have up to 6, and each is one more pass over every text.
+const MOST_PARTS: usize = 32;
+
 /// The elements of a `Sequence`, of any depth a file can have, or the part itself; empty for null.
-fn flatten<'v>(part: Option<&'v Value>, list: &str) -> Vec<&'v Value> {
+fn flatten<'v>(part: Option<&'v Value>, list: &str) -> Result<Vec<&'v Value>, String> {
     let mut parts = Vec::new();
     let mut pending: Vec<&Value> = part.into_iter().filter(|part| !part.is_null()).collect();
     while let Some(part) = pending.pop() {
@@ -21,7 +24,10 @@ fn flatten<'v>(part: Option<&'v Value>, list: &str) -> Vec<&'v Value> {
             _ => parts.push(part),
         }
     }
-    parts
+    if parts.len() > MOST_PARTS {
+        return Err(format!("its {list} are {} in a row; at most {MOST_PARTS} are supported", parts.len()));
+    }
+    Ok(parts)
 }
 
 fn flag(part: &Value, name: &str, default: bool) -> bool {
@@ -42,7 +48,7 @@ fn damaged(what: &str, part: &Value, error: &serde_json::Error) -> String {
 
 pub(super) fn normalizer(part: Option<&Value>) -> Result<Normalizer, String> {
     const SUPPORTED: &str = "NFC, NFD, NFKC, NFKD, Lowercase, Strip, Replace, Prepend and Sequence";
-    let steps = flatten(part, "normalizers").into_iter().map(|part| match kind(part) {
+    let steps = flatten(part, "normalizers")?.into_iter().map(|part| match kind(part) {
         "NFC" | "NFD" | "NFKC" | "NFKD" | "Lowercase" | "Strip" | "Replace" | "Prepend" | "PrependFirst" => {
             serde_json::from_value(part.clone()).map_err(|error| damaged("normalizer", part, &error))
         }
@@ -55,7 +61,7 @@ pub(super) fn normalizer(part: Option<&Value>) -> Result<Normalizer, String> {
 pub(super) fn pre_tokenizer(part: Option<&Value>) -> Result<(Normalizer, Vec<Split>), String> {
     const SUPPORTED: &str = "ByteLevel, Split, Digits, Punctuation, Whitespace, WhitespaceSplit, CharDelimiterSplit, Metaspace and Sequence";
     let (mut preparation, mut splits) = (Vec::new(), Vec::new());
-    for (index, part) in flatten(part, "pretokenizers").into_iter().enumerate() {
+    for (index, part) in flatten(part, "pretokenizers")?.into_iter().enumerate() {
         let only_first = |why: &str| {
             if index == 0 {
                 Ok(())
@@ -114,7 +120,7 @@ fn id_of(value: Option<&Value>, whose: &str) -> Result<u32, String> {
 /// The ids around a single text that the post-processor stands for.
 pub(super) fn template(part: Option<&Value>) -> Result<(Vec<u32>, Vec<u32>), String> {
     let (mut before, mut after) = (Vec::new(), Vec::new());
-    for part in flatten(part, "processors") {
+    for part in flatten(part, "processors")? {
         let (outer_before, outer_after) = match kind(part) {
             "ByteLevel" => continue,
             "TemplateProcessing" => template_processing(part)?,
@@ -163,7 +169,7 @@ fn template_processing(part: &Value) -> Result<(Vec<u32>, Vec<u32>), String> {
 /// How tokens become text; `None` where they are bytes.
 pub(super) fn decoder(part: Option<&Value>, byte_level: bool) -> Result<Option<Decoder>, String> {
     let (mut decoder, mut fused) = (Decoder::default(), false);
-    for part in flatten(part, "decoders") {
+    for part in flatten(part, "decoders")? {
         let change = match kind(part) {
             "ByteLevel" if byte_level => continue,
             _ if byte_level => {
