@@ -2,8 +2,8 @@
 
     python bench/run.py --data DIR [--case NAME ...] [--rounds N]
 
-Each round runs every contender of a case once, one after the other, each in a new process and each after
-memory has been touched and freed by a helper process (see README.md). Printed and recorded are medians over
+Each round runs every contender of a case once, one after the other, each in a new process, which has memory touched
+and freed by a helper before each timed pass (see README.md). Printed and recorded are medians over
 the rounds, and medians of the quotients of two times of the same round.
 """
 
@@ -31,15 +31,9 @@ from systems import SYSTEMS
 
 HERE = Path(__file__).resolve().parent
 RECORD = HERE / "record"
-TOUCH = "import mmap,sys; n=int(sys.argv[1]); m=mmap.mmap(-1,n); [m.__setitem__(i,1) for i in range(0,n,4096)]"
 
 
-def touch_memory(n_bytes: int) -> None:
-    """Map, touch and free memory in another process, so that a virtual machine's host has backed it."""
-    subprocess.run([sys.executable, "-c", TOUCH, str(n_bytes)], check=True)
-
-
-def run_worker(case: Case, contender: Contender, data: Path) -> Run:
+def run_worker(case: Case, contender: Contender, data: Path, touch: int) -> Run:
     """Run one contender in a fresh process."""
     task = {
         "system": contender.system,
@@ -49,6 +43,7 @@ def run_worker(case: Case, contender: Contender, data: Path) -> Run:
         "vocab_size": case.vocab_size,
         "threads": case.threads,
         "max_bytes": case.max_bytes,
+        "touch": touch,
         "data": str(data),
         "corpus": str(data / "corpus" / case.corpus),
     }
@@ -74,8 +69,7 @@ def run_case(case: Case, contenders: list[Contender], data: Path, rounds: int, t
         shift = number % len(contenders)
         for contender in contenders[shift:] + contenders[:shift]:
             if contender.rounds is None or number < contender.rounds:
-                touch_memory(touch)
-                runs.append({"round": number + 1} | run_worker(case, contender, data))
+                runs.append({"round": number + 1} | run_worker(case, contender, data, touch))
                 print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return runs
@@ -146,7 +140,7 @@ def options_of_command_line() -> argparse.Namespace:
     parser.add_argument("--case", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each case (default 5)")
     parser.add_argument("--data", type=Path, default=os.environ.get("TOKFAST_DATA"), help="default: $TOKFAST_DATA")
-    parser.add_argument("--touch", type=int, default=3_000_000_000, help="bytes to touch before each run")
+    parser.add_argument("--touch", type=int, default=3_000_000_000, help="bytes to touch before each pass")
     options = parser.parse_args()
     if options.data is None:
         parser.error("no data: pass --data DIR or set TOKFAST_DATA; bench/README.md says what DIR holds")

@@ -71,7 +71,7 @@ def test_usage_errors_exit_2(tree: Path, arguments: str) -> None:
         ("count -t cl200k a.txt", b"", "'cl200k' is no known encoding"),
         ("count -t none.json a.txt", b"", "none.json: No such file or directory"),
         ("count -t a.txt a.txt", b"", "a.txt"),
-        ("count -t sub a.txt", b"", "tokenizer.json: No such file or directory"),
+        ("count -t sub a.txt", b"", "the folder holds none of tokenizer.json"),
         ("count none.txt", b"", "none.txt: No such file or directory"),
         ("encode none.txt", b"", "none.txt: No such file or directory"),
         ("encode sub", b"", "sub: Is a directory"),

@@ -43,6 +43,8 @@ pub(crate) struct Merger {
     pairs: Pairs,
     /// Tokens that a piece may be although merging it would give others; mostly none.
     exceptions: ByteTable<u32>,
+    /// A bit for each length that one of them has, the last for all that are longer.
+    exception_lengths: u64,
     /// Whether every symbol is made of earlier ones.
     ordered: bool,
     long: OnceLock<Long>,
@@ -69,12 +71,14 @@ impl Merger {
             first: vec![NONE; 1 << 16],
             pairs: Pairs::default(),
             exceptions: ByteTable::default(),
+            exception_lengths: 0,
             ordered: true,
             long: OnceLock::new(),
             ids,
         };
         for (bytes, id) in model.whole_tokens().filter(|&(_, id)| symbols[id as usize] == NONE) {
             *merger.exceptions.entry(bytes, 0, bytes.len()) = id;
+            merger.exception_lengths |= 1 << bytes.len().min(63);
         }
         let mut pairs = Vec::with_capacity(made.len());
         for (merge, product) in made.iter().zip(256..) {
@@ -126,7 +130,8 @@ impl Merger {
     /// The token that a piece is although merging it would give others.
     #[inline]
     pub(crate) fn exception(&self, text: &[u8], start: usize, end: usize) -> Option<u32> {
-        if self.exceptions.is_empty() { None } else { self.exceptions.get(text, start, end) }
+        let may_be = self.exception_lengths >> (end - start).min(63) & 1 == 1;
+        if may_be { self.exceptions.get(text, start, end) } else { None }
     }
 
     /// Merges a long piece whose symbols are not made in order: a heap of ranks, and links between the symbols left.
