@@ -19,7 +19,6 @@ ORDER = [
         "threads",
         "files",
         "blocks",
-        "pages",
         "prefetch",
         "table",
         "normalize",

@@ -4,6 +4,8 @@
 //! Idea: one thread writes into one growing array, which the system enlarges in place. Several threads take groups of
 //! neighbouring texts in order, and each appends its group to the array when the groups before it are there; a group
 //! that is early waits aside. So the ids are copied once, out of a buffer that is still in the cache.
+//! Tried and dropped: pages of 2 MiB for the ids: 0.31 instead of 0.34 s for 100 MB of text seen before, but 1.3 instead of
+//! 0.85 s at first sight in a virtual machine, whose host has to provide what was never touched.
 //! Cost: memory for the ids, and for the groups that wait: about one a thread.
 //! Invariant: the result does not depend on the number of threads.
 
@@ -13,10 +15,13 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::error::Result;
 use crate::interrupt::{Interrupt, Phase};
-use crate::{pages, threads};
+use crate::threads;
 
 /// Bytes of text below which another thread costs more than it brings.
 const TEXT_PER_THREAD: usize = 128 << 10;
+
+/// The most ids that room is reserved for ahead.
+const MOST_AHEAD: usize = 1 << 28;
 
 /// The ids of many texts: those of text `i` are `ids[offsets[i]..offsets[i + 1]]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -99,8 +104,8 @@ pub(crate) fn encode<S: Send>(
     interrupt.begin(Phase::Encode, total as u64);
     let mut batch = Batch { ids: Vec::new(), offsets: Vec::with_capacity(texts.len() + 1) };
     batch.offsets.push(0);
-    // Text has three to five bytes a token; what is too much is never touched.
-    pages::reserve(&mut batch.ids, total / 3);
+    // Text has three to five bytes a token; what is too much is never touched, and what cannot be had is asked for later.
+    let _ = batch.ids.try_reserve((total / 3).min(MOST_AHEAD));
     if threads == 1 {
         let mut state = state(total, 1);
         for text in texts {

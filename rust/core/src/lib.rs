@@ -5,9 +5,10 @@
 //!          pretokenize  words     train     tokenizer    encode
 //! ```
 //!
-//! Each module imports only from those before it: [`error`], [`interrupt`], [`threads`], [`files`], `blocks`,
-//! `pages`, `prefetch`, [`table`], [`normalize`], [`pretokenize`], [`special`], [`words`], [`train`](mod@train), [`model`], `merge`,
-//! `cache`, `encode`, [`decode`], `batch`, [`tokenizer`], [`offsets`], `cut`, [`stream`], [`formats`]. Read them in this order. Nothing here knows of Python.
+//! Each module imports only from those before it: [`error`], [`interrupt`], [`threads`], [`files`], `blocks`, `prefetch`,
+//! [`table`], [`normalize`], [`pretokenize`], [`special`], [`words`], [`train`](mod@train), [`model`], `merge`, `cache`,
+//! `encode`, [`decode`], `batch`, [`tokenizer`], [`offsets`], `cut`, [`stream`], [`formats`]. Read them in this order.
+//! Nothing here knows of Python.
 //!
 //! # Example: train, encode, count, decode
 //! ```
@@ -49,7 +50,6 @@ mod cache;
 mod cut;
 mod encode;
 mod merge;
-mod pages;
 mod prefetch;
 
 pub use cache::CacheStats;
