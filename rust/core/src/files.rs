@@ -114,7 +114,8 @@ pub fn write_atomically_with(
             Ok(metadata) => metadata.permissions(),
             Err(_) => std::os::unix::fs::PermissionsExt::from_mode(0o666),
         });
-        let mut file = builder.prefix(".tokfast-").tempfile_in(directory).map_err(without_path)?;
+        let file = builder.prefix(".tokfast-").tempfile_in(directory);
+        let mut file = file.map_err(|error| without_path(&error, directory))?;
         content(file.as_file_mut())?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
@@ -125,11 +126,10 @@ pub fn write_atomically_with(
     write().map_err(Error::io(path))
 }
 
-/// What the system said, without the name of the temporary file, which nobody asked for.
-fn without_path(error: std::io::Error) -> std::io::Error {
-    let said =
-        error.get_ref().and_then(std::error::Error::source).and_then(|inner| inner.downcast_ref::<std::io::Error>());
-    said.and_then(std::io::Error::raw_os_error).map_or(error, std::io::Error::from_raw_os_error)
+/// What the system said, without the name of the temporary file, which nobody asked for: of the directory, if that is
+/// the reason, else by its kind.
+fn without_path(error: &std::io::Error, directory: &Path) -> std::io::Error {
+    std::fs::metadata(directory).err().unwrap_or_else(|| error.kind().into())
 }
 
 #[cfg(test)]
