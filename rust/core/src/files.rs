@@ -107,15 +107,16 @@ pub fn write_atomically_with(
 ) -> Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = move || -> std::io::Result<()> {
-        let mut builder = tempfile::Builder::new();
+        let mut options = std::fs::File::options();
+        options.read(true).write(true).create_new(true);
         // Temporary files are private; the final one has the permissions of the file it replaces, or the usual ones.
         #[cfg(unix)]
-        builder.permissions(match std::fs::metadata(path) {
-            Ok(metadata) => metadata.permissions(),
-            Err(_) => std::os::unix::fs::PermissionsExt::from_mode(0o666),
-        });
-        let file = builder.prefix(".tokfast-").tempfile_in(directory);
-        let mut file = file.map_err(|error| without_path(&error, directory))?;
+        {
+            use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+            options.mode(std::fs::metadata(path).map_or(0o666, |metadata| metadata.permissions().mode()));
+        }
+        // Opened here, so that an error is the system's own: with its number, without the name of a temporary file.
+        let mut file = tempfile::Builder::new().prefix(".tokfast-").make_in(directory, |path| options.open(path))?;
         content(file.as_file_mut())?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
@@ -124,12 +125,6 @@ pub fn write_atomically_with(
         Ok(())
     };
     write().map_err(Error::io(path))
-}
-
-/// What the system said, without the name of the temporary file, which nobody asked for: of the directory, if that is
-/// the reason, else by its kind.
-fn without_path(error: &std::io::Error, directory: &Path) -> std::io::Error {
-    std::fs::metadata(directory).err().unwrap_or_else(|| error.kind().into())
 }
 
 #[cfg(test)]
@@ -175,8 +170,10 @@ mod tests {
         write_atomically(&path, b"old").unwrap();
         write_atomically(&path, b"new").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
-        let refused = write_atomically(&root.path().join("no/such/file"), b"x").unwrap_err();
-        assert!(matches!(&refused, Error::Io { source, .. } if source.raw_os_error().is_some()), "{refused}");
+        for place in ["no/such/file", "file/below"] {
+            let refused = write_atomically(&root.path().join(place), b"x").unwrap_err();
+            assert!(matches!(&refused, Error::Io { source, .. } if source.raw_os_error().is_some()), "{refused}");
+        }
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1, "no temporary file is left");
     }
 }
