@@ -3,8 +3,8 @@
 //! Naive: open addressing at half load: 4 MiB for 100,000 pairs, and a loop whose end nobody can predict.
 //! Idea: pairs are known when a vocabulary is loaded. They are thrown into buckets; for each bucket, the largest first, a
 //! displacement is found that sends its pairs to free slots. A look-up reads the displacement, then one slot, and
-//! compares the pair: two loads, no branch, about 1 MiB for 100,000 pairs. Six pairs in ten that are looked up make nothing:
-//! a filter of 128 KiB knows nine of ten of these, which then read one slot that is always near.
+//! compares the pair: two loads, no branch, about 1 MiB for 100,000 pairs. Many pairs that are looked up make nothing: a
+//! filter of eight bits a slot knows most of these, which then read one slot that is always near.
 //! Cost: linear to build (10 ms for 100,000 pairs). Worst case: a seed that fails is replaced by another.
 //! Invariant: a pair that was not put in gives [`NONE`]: the slot holds the whole pair.
 //! Source: Belazzougui, Botelho and Dietzfelbinger, *Hash, displace, and compress* (2009).
