@@ -25,8 +25,7 @@ pub(crate) use pieces::{Cache, Found};
 
 use crate::pretokenize::Ends;
 
-/// How many pieces are looked up together. Their keys and lines (20 KB) stay in the first cache; with 64 the fetched
-/// lines arrive too late, with 1024 they begin to leave it.
+/// How many pieces are looked up together. Their keys, values and lines (25 KB) stay in the first cache.
 pub(crate) const BLOCK: usize = 256;
 
 /// The budget where `TOKFAST_CACHE_BYTES` is not set.
@@ -242,10 +241,10 @@ impl Pool {
         let mut workspace = kept.unwrap_or_default();
         workspace.generation = self.0.generation.load(Relaxed);
         workspace.share = budget() / threads.max(1);
-        // Text of n bytes has about n / 100 distinct pieces, short text more.
         if workspace.room.keys.is_empty() {
             workspace.room = BlockRoom::new();
         }
+        // Text of n bytes has about n / 100 distinct pieces, short text more.
         let grew = workspace.grow_to(bytes / 32, &self.0);
         (Borrowed { pool: self, workspace }, grew)
     }

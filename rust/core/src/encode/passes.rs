@@ -20,10 +20,16 @@ use crate::prefetch::prefetch;
 /// The part of a line where the value of a key lies, for each combination of equal halves of its two keys.
 const PART: [u8; 16] = {
     let mut part = [0; 16];
-    part[0b0011] = 2;
-    part[0b1100] = 3;
-    // Both are this key.
-    part[0b1111] = 2;
+    let mut equal = 0;
+    while equal < 16 {
+        // One half of the other key may be equal, too: short pieces of one length differ in their first half only.
+        if equal & 0b0011 == 0b0011 {
+            part[equal] = 2;
+        } else if equal & 0b1100 == 0b1100 {
+            part[equal] = 3;
+        }
+        equal += 1;
+    }
     part
 };
 
@@ -183,4 +189,50 @@ pub(super) fn emit(values: &[u128], ids: &mut [u32]) -> (usize, usize) {
         false
     });
     (kept, stop.unwrap_or(values.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::Pool;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_processor_does_the_same(pieces in prop::collection::vec("[a-z]{1,3}|[a-z\\u{0}é]{1,20}", 1..BLOCK), kept in any::<u64>()) {
+            let text = pieces.concat();
+            let mut last = 0;
+            let ends: Vec<u32> = pieces.iter().map(|piece| { last += piece.len() as u32; last }).collect();
+            let block = Block { text: text.as_bytes(), base: 0, start: 0, ends: &ends };
+            let pool = Pool::default();
+            let (mut borrowed, _) = pool.borrow(1, 1);
+            let work = &mut borrowed.workspace;
+            for (at, piece) in pieces.iter().enumerate().filter(|(at, piece)| kept >> (at % 64) & 1 == 1 && piece.len() <= 15) {
+                work.cache.put(cache::key(piece.as_bytes(), 0, piece.len()), &vec![at as u32; 1 + at % 6]);
+            }
+            prop_assert_eq!(ask_any(work, block), text.len());
+            let room = &work.room;
+            let asked = (room.keys.clone(), room.homes.clone());
+            work.room.keys.fill(0);
+            work.room.homes.fill(0);
+            prop_assert_eq!(ask(work, block), text.len());
+            prop_assert_eq!(&asked, &(work.room.keys.clone(), work.room.homes.clone()));
+
+            let number = pieces.len();
+            let taken = take_any::<true>(Portable, work, number);
+            let (values, some) = (work.room.values.clone(), work.room.some.clone());
+            work.room.values.fill(0);
+            work.room.some.fill(0);
+            prop_assert_eq!(take::<true>(work, number), taken);
+            prop_assert_eq!(&work.room.values[..number], &values[..number]);
+            prop_assert_eq!(&work.room.some[..taken.0], &some[..taken.0]);
+            let counted = take_any::<false>(Portable, work, number);
+            prop_assert_eq!(take::<false>(work, number), counted);
+            // What has no value inside is listed, and nothing else is.
+            let without: Vec<u32> = (0..number as u32)
+                .filter(|&at| !cache::is_found(cache::number(values[at as usize])))
+                .collect();
+            prop_assert_eq!(&some[..taken.0], &without[..]);
+        }
+    }
 }
