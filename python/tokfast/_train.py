@@ -128,7 +128,8 @@ def count_words(
         are walked as git would: what ``.gitignore`` names is left out, and so are binary files.
     pattern
         How text is cut before counting: a scheme's name (``"gpt2"``, ``"cl100k"``, ``"o200k"``, ``"llama3"``,
-        ``"qwen2"``, ``"qwen3.5"``), a regular expression, or None for no cuts.
+        ``"qwen2"``, ``"qwen3.5"``, ``"tekken"``, ``"deepseek-v3"``, ``"starcoder"``), a regular expression,
+        or None for no cuts.
     special_tokens
         Cut out of the text, and not counted.
     unit

@@ -51,7 +51,8 @@ The same text and options give the same file, whatever the number of threads.
     default="cl100k",
     show_default=True,
     metavar="NAME|REGEX",
-    help="How text is cut before merging: gpt2, cl100k, o200k, llama3, qwen2, qwen3.5, a regex, or none.",
+    help="How text is cut before merging: gpt2, cl100k, o200k, llama3, qwen2, qwen3.5, tekken, deepseek-v3, starcoder, "
+    "a regex, or none.",
 )
 @click.option("--special", multiple=True, metavar="TOKEN", help="A special token; may be given again.")
 @click.option(
