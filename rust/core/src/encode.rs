@@ -13,7 +13,7 @@ mod passes;
 use crate::cache::{self, BLOCK, Borrowed, Cache, Pool};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
-use crate::merge::Merger;
+use crate::merge::{Merger, may_cut};
 use crate::model::{Model, merge_by_heap};
 use crate::pretokenize::Pretokenizer;
 use crate::table::SHORT;
@@ -117,8 +117,16 @@ impl<'e> Encoder<'e> {
         };
         let mut checked = 0;
         let mut room = std::mem::take(&mut memory.workspace.ends);
+        let mut finer = std::mem::take(&mut memory.workspace.finer);
         let outcome = self.pretokenizer.split_batches(&mut room, text, |base, ends| {
             let mut start = base;
+            let ends = match (self.merger, ends.last()) {
+                (Some(merger), Some(&last)) if may_cut(&text[base..base + last as usize]) => {
+                    merger.refine(self.model, (text, base), ends, &mut finer);
+                    &finer
+                }
+                _ => ends,
+            };
             for block in ends.chunks(BLOCK) {
                 let block = Block { text, base, start, ends: block };
                 start = look_up((self.model, self.merger), &mut memory.workspace, block, sink, interrupt)?;
@@ -134,6 +142,7 @@ impl<'e> Encoder<'e> {
             if sink.is_full() { Err(Error::Interrupted) } else { Ok(()) }
         });
         memory.workspace.ends = room;
+        memory.workspace.finer = finer;
         if sink.is_full() { Ok(()) } else { outcome }
     }
 }
@@ -141,8 +150,16 @@ impl<'e> Encoder<'e> {
 /// Puts the tokens into a cache that is large enough for them: most of them will be asked for.
 fn seed(model: &Model, cache: &mut Cache) {
     if cache.len() >= model.len() {
-        for (bytes, id) in model.whole_tokens().filter(|(bytes, _)| bytes.len() <= SHORT) {
-            cache.seed(cache::key(bytes, 0, bytes.len()), id);
+        let short = || model.whole_tokens().filter(|(bytes, _)| bytes.len() <= SHORT);
+        let seeds = || short().map(|(bytes, id)| (cache::key(bytes, 0, bytes.len()), id));
+        // Lines are far away: each is asked for some time before it is written.
+        let mut ahead = seeds();
+        ahead.by_ref().take(32).for_each(|(key, _)| cache.ask(key));
+        for (key, id) in seeds() {
+            if let Some((key, _)) = ahead.next() {
+                cache.ask(key);
+            }
+            cache.seed(key, id);
         }
     }
 }

@@ -6,8 +6,8 @@
 mod files;
 mod training;
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
@@ -58,9 +58,9 @@ pub struct Tokenizer {
     decoder: Option<(Decoder, Surfaces)>,
     /// Ids before and after a text under `add_special_tokens`.
     template: (Vec<u32>, Vec<u32>),
-    report: Option<std::sync::Arc<Report>>,
+    report: Option<Arc<Report>>,
     /// Made when there is text enough.
-    merger: OnceLock<Option<Merger>>,
+    merger: OnceLock<Option<Arc<Merger>>>,
     /// How much text was encoded without it.
     begun: Begun,
     /// What is kept between calls; never a part of the result.
@@ -200,8 +200,8 @@ impl Tokenizer {
         if options.plain || begins() {
             return Encoder::plain(&self.model, &self.pretokenizer);
         }
-        let merger = self.merger.get_or_init(|| Merger::new(&self.model));
-        Encoder::new((&self.model, merger.as_ref()), &self.pretokenizer, &self.pool, bytes, threads)
+        let merger = self.merger.get_or_init(|| Merger::new(&self.model).map(Arc::new));
+        Encoder::new((&self.model, merger.as_deref()), &self.pretokenizer, &self.pool, bytes, threads)
     }
 
     /// Encodes a text into a sink.

@@ -88,6 +88,8 @@ pub(crate) struct Workspace {
     pub(crate) cache: Cache,
     /// Room for the ends of pieces.
     pub(crate) ends: Ends,
+    /// Room for them with the cuts of long pieces.
+    pub(crate) finer: Vec<u32>,
     /// Room for a block, kept so that a short text costs no clearing.
     pub(crate) room: BlockRoom,
     /// Bytes counted in [`HELD`].

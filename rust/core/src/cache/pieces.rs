@@ -72,6 +72,12 @@ impl Cache {
         &self.lines
     }
 
+    /// Asks for the line of a key.
+    #[inline]
+    pub(crate) fn ask(&self, key: u128) {
+        self.lines.ask(self.lines.home(key));
+    }
+
     /// Asks for the other line of a key.
     #[inline]
     pub(crate) fn ask_other(&self, key: u128) {

@@ -5,21 +5,25 @@
 //! pair goes first and what it becomes. That is possible because only one pair ever makes a token: the two parts that the
 //! token's own bytes come to (see [`Model`]). Pairs lie in a perfect hash table ([`pairs`]), pairs of
 //! single bytes in a grid. A piece of at most [`PACKED`] bytes is merged in two small arrays ([`packed`]), a longer one
-//! goes through [`long`], in linear time.
+//! goes through [`long`], in linear time, or through a heap while there were few of them.
 //! Cost: about six table look-ups a typical word.
 //! Invariant: the ids are those of the model's `merge_all`.
 //! Source: the numbering is fastokens'; the packed minimum and the mask of living symbols were measured here.
 
+mod cuts;
 mod long;
 mod packed;
 mod pairs;
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::error::Result;
 use crate::interrupt::Interrupt;
 use crate::model::Model;
 use crate::table::ByteTable;
+use cuts::Cuts;
+pub(crate) use cuts::may_cut;
 use long::Long;
 pub(crate) use packed::{CLASSES, class};
 use pairs::{MOST, NONE, Pairs};
@@ -32,7 +36,7 @@ const SHIFT: u32 = 6;
 const NO_SYMBOL: u32 = MOST as u32;
 
 /// What merging looks up, for models whose symbols are bytes.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Merger {
     /// The id of each symbol.
     ids: Vec<u32>,
@@ -48,6 +52,9 @@ pub(crate) struct Merger {
     /// Whether every symbol is made of earlier ones.
     ordered: bool,
     long: OnceLock<Long>,
+    /// Bytes that were merged by a heap while it was not made.
+    heaped: AtomicUsize,
+    cuts: OnceLock<Cuts>,
 }
 
 impl Merger {
@@ -74,9 +81,12 @@ impl Merger {
             exception_lengths: 0,
             ordered: true,
             long: OnceLock::new(),
+            heaped: AtomicUsize::new(0),
+            cuts: OnceLock::new(),
             ids,
         };
-        for (bytes, id) in model.whole_tokens().filter(|&(_, id)| symbols[id as usize] == NONE) {
+        let unmade = |&(_, id): &(&[u8], u32)| symbols[id as usize] == NONE;
+        for (bytes, id) in model.whole_tokens().filter(unmade) {
             *merger.exceptions.entry(bytes, 0, bytes.len()) = id;
             merger.exception_lengths |= 1 << bytes.len().min(63);
         }
@@ -109,7 +119,7 @@ impl Merger {
             return Ok(());
         }
         let from = ids.len();
-        if self.ordered {
+        if self.ordered && self.pays(piece.len()) {
             self.long.get_or_init(|| Long::new(self)).encode(self, piece, ids, interrupt)?;
         } else {
             self.merge_by_heap(piece, ids, interrupt)?;
@@ -118,6 +128,15 @@ impl Merger {
             *id = self.ids[*id as usize];
         }
         Ok(())
+    }
+
+    /// Whether [`Long`], which takes as long to make as a heap takes for some bytes a symbol, is made or worth it.
+    fn pays(&self, bytes: usize) -> bool {
+        const BYTES_A_SYMBOL: usize = 4;
+        self.long.get().is_some() || {
+            let sum = self.heaped.fetch_add(bytes, Relaxed).saturating_add(bytes);
+            sum > self.parts.len() * BYTES_A_SYMBOL
+        }
     }
 
     /// Hands the ids of pieces to `done`, in any order: `piece` gives the bytes of each by its name, 1 to [`PACKED`], all of
@@ -132,6 +151,14 @@ impl Merger {
     pub(crate) fn exception(&self, text: &[u8], start: usize, end: usize) -> Option<u32> {
         let may_be = self.exception_lengths >> (end - start).min(63) & 1 == 1;
         if may_be { self.exceptions.get(text, start, end) } else { None }
+    }
+
+    /// The ends of pieces, counted from `base`, with cuts inside long ones that change no ids, in `room`. `model` is the
+    /// one that this was made for.
+    #[inline]
+    pub(crate) fn refine(&self, model: &Model, (text, base): (&[u8], usize), ends: &[u32], room: &mut Vec<u32>) {
+        let cuts = self.cuts.get_or_init(|| Cuts::new((0..model.len() as u32).filter_map(|id| model.token(id))));
+        cuts.refine((text, base), ends, room, |from, end| self.exception(text, from, end).is_some());
     }
 
     /// Merges a long piece whose symbols are not made in order: a heap of ranks, and links between the symbols left.

@@ -84,7 +84,7 @@ impl Model {
             let characters = chunk.valid().chars().map(char::len_utf8).chain(chunk.invalid().iter().map(|_| 1));
             for len in characters {
                 let bytes = &piece[at..at + len];
-                if let Some((id, _)) = self.ids.get(piece, at, at + len) {
+                if let Some(id) = self.ids.get(piece, at, at + len) {
                     symbols.extend(unknown.filter(|_| std::mem::take(&mut waiting)));
                     symbols.push(id);
                 } else if byte_fallback && bytes.iter().all(|&byte| self.byte_id(byte) != u32::MAX) {

@@ -23,6 +23,8 @@ pub use alphabet::Alphabet;
 pub(crate) use alphabet::may_be_absent;
 pub(crate) use heap::merge_by_heap;
 
+use std::sync::OnceLock;
+
 use crate::error::Result;
 use crate::interrupt::Interrupt;
 use crate::table::{ByteTable, PairTable, pair};
@@ -62,11 +64,25 @@ pub struct Model {
     all_bytes: bool,
     /// Those of bytes at the end of a word, where the alphabet marks them.
     last_byte_ids: Option<Box<[u32; 256]>>,
-    /// Id of every token's bytes, and whether a piece that equals it is this token.
-    ids: ByteTable<(u32, bool)>,
+    /// Id of every token's bytes, but for silent ones.
+    ids: ByteTable<u32>,
+    /// By id, whether a token's bytes are in `ids`.
+    spelled: Vec<bool>,
+    /// By id, whether a piece that equals the token is this token.
+    whole: Vec<bool>,
+    effective: OnceLock<Effective>,
     ignore_merges: bool,
     /// Whether some merges have one rank together, so that the leftmost pair goes first whichever it is.
     tied: bool,
+}
+
+/// The merges that ever happen.
+#[derive(Debug, Clone)]
+struct Effective {
+    /// `None`: all of them.
+    merges: Option<Vec<Merge>>,
+    /// Whether every token is what its own bytes come to.
+    all_reachable: bool,
 }
 
 /// The greatest sum of squared lengths of tokens; real vocabularies stay below a tenth of it.
@@ -126,7 +142,7 @@ impl Model {
                 let part = model.token(id).ok_or_else(|| format!("merge {rank} names id {id}, which no token has"))?;
                 joined.extend_from_slice(part);
             }
-            let (product, _) = model
+            let product = model
                 .ids
                 .get(&joined, 0, joined.len())
                 .ok_or_else(|| format!("merge {rank} makes {}, which is not in the vocabulary", shown(&joined)))?;
@@ -138,19 +154,15 @@ impl Model {
             *model.steps.entry(pair(merge.left, merge.right)) = Step { rank: rank as u32, product: merge.product };
         }
         model.merges = listed;
-        let marked = matches!(model.alphabet, Alphabet::MarkedBytes(_));
-        let reachable = reachable::reachable(model);
-        model.mark_whole(|model, id| match &reachable {
-            _ if ignore_merges => true,
-            Some(reachable) if !marked => reachable[id as usize],
-            _ => {
-                !marked && {
-                    let mut parts = Vec::new();
-                    merge_token(model, model.token(id).unwrap_or_default(), &mut parts);
-                    parts == [id]
-                }
-            }
-        });
+        model.effective = OnceLock::new();
+        if ignore_merges || matches!(model.alphabet, Alphabet::MarkedBytes(_)) {
+            model.mark_whole(|_, _| ignore_merges);
+        } else if let Some((merges, reachable)) = reachable::reachable(model) {
+            model.effective = OnceLock::from(model.effective_of(merges, &reachable));
+            model.mark_whole(|_, id| reachable[id as usize]);
+        } else {
+            model.mark_whole(Self::comes_to_itself);
+        }
         Ok(())
     }
 
@@ -179,6 +191,7 @@ impl Model {
         // tiktoken looks a piece up before it merges, which matters only for tokens that no merge makes.
         model.ignore_merges = !all_whole;
         model.merges = merges;
+        model.effective = OnceLock::from(Effective { merges: None, all_reachable: all_whole });
         model.mark_whole(|_, _| true);
         Ok(model)
     }
@@ -234,11 +247,8 @@ impl Model {
             self.steps.entry(pair(merge.left, merge.right)).rank = rank;
         }
         self.tied = true;
-        self.mark_whole(|model, id| {
-            let mut parts = Vec::new();
-            merge_token(model, model.token(id).unwrap_or_default(), &mut parts);
-            parts == [id]
-        });
+        self.effective = OnceLock::new();
+        self.mark_whole(Self::comes_to_itself);
         Ok(())
     }
 
@@ -267,6 +277,9 @@ impl Model {
             all_bytes: false,
             last_byte_ids: None,
             ids: ByteTable::with_capacity(tokens.len()),
+            spelled: vec![false; greatest + 1],
+            whole: vec![false; greatest + 1],
+            effective: OnceLock::new(),
             ignore_merges: false,
             tied: false,
         };
@@ -275,10 +288,11 @@ impl Model {
             let (start, end) = model.add(bytes, *id)?;
             let before = model.ids.len();
             let entry = model.ids.entry(&model.bytes, start, end);
-            let other = std::mem::replace(entry, (*id, false)).0;
+            let other = std::mem::replace(entry, *id);
             if model.ids.len() == before {
                 return Err(format!("the token {} has two ids, {other} and {id}", shown(bytes)));
             }
+            model.spelled[*id as usize] = true;
             if let [byte] = bytes {
                 model.byte_ids[*byte as usize] = *id;
             }
@@ -315,13 +329,13 @@ impl Model {
         } else {
             let ends =
                 std::str::from_utf8(token).ok()?.char_indices().map(|(at, character)| (at, at + character.len_utf8()));
-            ends.map(|(start, end)| Some((self.ids.get(token, start, end)?.0, end))).collect::<Option<_>>()?
+            ends.map(|(start, end)| Some((self.ids.get(token, start, end)?, end))).collect::<Option<_>>()?
         };
         while parts.len() > 2 {
             let known = |at: usize| self.step(parts[at].0, parts[at + 1].0).map(|step| (step.rank, at, step.product));
             let joined = |at: usize| {
                 let start = at.checked_sub(1).map_or(0, |before| parts[before].1);
-                self.ids.get(token, start, parts[at + 1].1).map(|(product, _)| (rank_of(product), at, product))
+                self.ids.get(token, start, parts[at + 1].1).map(|product| (rank_of(product), at, product))
             };
             let pairs = 0..parts.len() - 1;
             // Where tokens come in the order of their ranks, the pairs of smaller ranks are known by now, and only a
@@ -338,16 +352,17 @@ impl Model {
         }
     }
 
-    /// Notes which tokens a piece may be looked up for.
+    /// Notes which tokens a piece may be looked up for. A silent one may be spelled like another, or not at all.
     fn mark_whole(&mut self, is_whole: impl Fn(&Self, u32) -> bool) {
-        for id in 0..self.spans.len() as u32 {
-            let (start, end) = (self.spans[id as usize].0 as usize, self.spans[id as usize].1 as usize);
-            // A silent token may be spelled like another one, or not be spelled at all.
-            if end > start && self.ids.get(&self.bytes, start, end).is_some_and(|(known, _)| known == id) {
-                let whole = is_whole(self, id);
-                *self.ids.entry(&self.bytes, start, end) = (id, whole);
-            }
-        }
+        let whole = (0..self.len() as u32).map(|id| self.spelled[id as usize] && is_whole(self, id)).collect();
+        self.whole = whole;
+    }
+
+    /// Whether merging a token's bytes gives it back.
+    fn comes_to_itself(&self, id: u32) -> bool {
+        let mut parts = Vec::new();
+        merge_token(self, self.token(id).unwrap_or_default(), &mut parts);
+        parts == [id]
     }
 
     /// The bytes of a token.
@@ -361,19 +376,19 @@ impl Model {
     /// The id of a token's bytes.
     #[must_use]
     pub fn id(&self, bytes: &[u8]) -> Option<u32> {
-        if bytes.is_empty() { None } else { self.ids.get(bytes, 0, bytes.len()).map(|(id, _)| id) }
+        if bytes.is_empty() { None } else { self.ids.get(bytes, 0, bytes.len()) }
     }
 
     /// The id of `text[start..end]` if that piece is one token.
     #[inline]
     pub(crate) fn whole(&self, text: &[u8], start: usize, end: usize) -> Option<u32> {
-        self.ids.get(text, start, end).and_then(|(id, whole)| whole.then_some(id))
+        self.ids.get(text, start, end).filter(|&id| self.whole[id as usize])
     }
 
     /// The tokens that a piece may be looked up for, by ascending id.
     pub(crate) fn whole_tokens(&self) -> impl Iterator<Item = (&[u8], u32)> {
-        let tokens = (0..self.len() as u32).filter_map(|id| Some((self.token(id)?, id)));
-        tokens.filter(|(bytes, _)| self.whole(bytes, 0, bytes.len()).is_some())
+        let ids = (0..self.len() as u32).filter(|&id| self.whole[id as usize]);
+        ids.filter_map(|id| Some((self.token(id)?, id)))
     }
 
     /// What two neighbours become.
@@ -414,18 +429,26 @@ impl Model {
     /// The merges that ever happen, in order, and whether every token is what its own bytes come to.
     ///
     /// Of all pairs that join to a token, only the one that its own bytes come to ever happens (see the module).
-    pub(crate) fn effective_merges(&self) -> (Vec<Merge>, bool) {
-        let canonical = |id: u32| self.token(id).filter(|token| self.id(token) == Some(id));
-        if let Some(reachable) = reachable::reachable(self) {
-            let merges = self.merges.iter().filter(|merge| reachable[merge.product as usize]).copied().collect();
-            let mut ids = 0..self.spans.len() as u32;
-            return (merges, ids.all(|id| reachable[id as usize] || canonical(id).is_none()));
-        }
+    pub(crate) fn effective_merges(&self) -> (&[Merge], bool) {
+        let effective = self.effective.get_or_init(|| match reachable::reachable(self) {
+            Some((merges, reachable)) => self.effective_of(merges, &reachable),
+            None => self.effective_by_merging(),
+        });
+        (effective.merges.as_deref().unwrap_or(&self.merges), effective.all_reachable)
+    }
+
+    /// What is known of the merges that ever happen, and of the tokens that they come to.
+    fn effective_of(&self, merges: Vec<Merge>, reachable: &[bool]) -> Effective {
+        let all_reachable = self.spelled.iter().zip(reachable).all(|(&spelled, &reachable)| reachable || !spelled);
+        Effective { merges: (merges != self.merges).then_some(merges), all_reachable }
+    }
+
+    /// The same by merging the bytes of every token.
+    fn effective_by_merging(&self) -> Effective {
         let (mut parts, mut merges, mut all_reachable) = (Vec::new(), Vec::new(), true);
-        for id in 0..self.spans.len() as u32 {
-            let Some(token) = canonical(id) else { continue };
+        for id in (0..self.len() as u32).filter(|&id| self.spelled[id as usize]) {
             parts.clear();
-            let last = merge_token(self, token, &mut parts);
+            let last = merge_token(self, self.token(id).unwrap_or_default(), &mut parts);
             all_reachable &= parts == [id];
             if let Some((left, right)) = last.filter(|_| parts == [id]) {
                 let rank = self.step(left, right).map_or(u32::MAX, |step| step.rank);
@@ -433,7 +456,8 @@ impl Model {
             }
         }
         merges.sort_unstable_by_key(|(rank, merge)| (*rank, merge.product));
-        (merges.into_iter().map(|(_, merge)| merge).collect(), all_reachable)
+        let merges: Vec<Merge> = merges.into_iter().map(|(_, merge)| merge).collect();
+        Effective { merges: (merges != self.merges).then_some(merges), all_reachable }
     }
 
     /// Whether a piece that is a token is that token, whatever the merges say.
@@ -495,7 +519,15 @@ pub(crate) fn random_models() -> impl Strategy<Value = (Model, bool)> {
             for (left, right) in choices {
                 let (left, right) = (*left.get(&letters), *right.get(&letters));
                 let joined = [tokens[left as usize].0.clone(), tokens[right as usize].0.clone()].concat();
-                if joined.len() < 12 && tokens.iter().all(|token| token.0 != joined) {
+                if joined.len() >= 12 {
+                    continue;
+                }
+                if tokens.iter().any(|token| token.0 == joined) {
+                    // Another pair that joins to it, as some files list them all.
+                    if !merges.contains(&(left, right)) {
+                        merges.insert((left * 7 + right) as usize % (merges.len() + 1), (left, right));
+                    }
+                } else {
                     letters.push(tokens.len() as u32);
                     tokens.push((joined, tokens.len() as u32));
                     merges.push((left, right));

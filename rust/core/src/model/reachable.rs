@@ -6,44 +6,70 @@
 //! The symbols that ever lie at the border are the last ones on the left and the first ones on the right, each half of
 //! the one made after it; so both are taken apart, the later made first, and each two neighbours are looked up.
 //! Cost: the depth of the token's tree of merges. Worst case: its length, for a token that grows by one byte a merge.
-//! Invariant: the answers are those of the naive way; where merges are not in order, or make a token twice, there is
-//! none.
+//! Files may list every pair that joins to a token. Only one of them ever happens (see [`super`]), so the first that passes
+//! is taken; one whose part is made later is passed over, and if no other pair comes to that token, there is no answer: were
+//! it to happen somewhere, the token's own bytes would come to that pair, too, and stop there for lack of it.
+//! Invariant: the answers are those of the naive way; where merges are not in order, there may be none.
 //! Source: H. van Antwerpen and A. Neubeck, *So many tokens, so little time* (2024).
 
-use super::Model;
+use super::{Merge, Model};
 
 const NONE: u32 = u32::MAX;
 
-/// For every id whether its token's bytes come to it; `None` where only merging tells.
-pub(super) fn reachable(model: &Model) -> Option<Vec<bool>> {
+/// The merges that ever happen, in order, and for every id whether its token's bytes come to it; `None` where only
+/// merging tells.
+pub(super) fn reachable(model: &Model) -> Option<(Vec<Merge>, Vec<bool>)> {
     if !model.starts_from_bytes() {
         return None;
     }
     // Symbols are numbered in the order in which they are made, the bytes first.
     let mut ids: Vec<u32> = (0..=255).map(|byte| model.byte_id(byte)).collect();
-    let mut symbols = vec![NONE; model.spans.len()];
+    let mut symbols = vec![NONE; model.len()];
     for (symbol, &id) in (0..).zip(&ids) {
         if let Some(place) = symbols.get_mut(id as usize) {
             *place = symbol;
         }
     }
     let mut parts: Vec<(u32, u32)> = (0..256).map(|byte| (byte, byte)).collect();
-    let mut reached = vec![true; 256];
-    for (merge, new) in model.merges.iter().zip(256..) {
-        let (left, right) = (symbols[merge.left as usize], symbols[merge.right as usize]);
-        if left == NONE || right == NONE || symbols[merge.product as usize] != NONE {
+    // The place after the last merge that may make each token.
+    let mut last = vec![0; model.len()];
+    for (merge, place) in model.merges.iter().zip(1..) {
+        last[merge.product as usize] = place;
+    }
+    let mut merges = Vec::with_capacity(model.merges.len());
+    let mut before = None;
+    // Tokens of a merge whose part is made later: another merge must come to them.
+    let mut doubtful = Vec::new();
+    for (merge, place) in model.merges.iter().zip(1..) {
+        let rank = model.step(merge.left, merge.right)?.rank;
+        // A pair that is listed twice has the rank of its last place.
+        if before.replace(rank).is_some_and(|before| before >= rank) {
             return None;
+        }
+        let (left, right) = (symbols[merge.left as usize], symbols[merge.right as usize]);
+        // Only one pair ever comes to a token, and none does where a part is never made.
+        if left == NONE || right == NONE || symbols[merge.product as usize] != NONE {
+            let later = |part: u32, id: u32| part == NONE && last[id as usize] > place;
+            if later(left, merge.left) || later(right, merge.right) {
+                doubtful.push(merge.product);
+            }
+            continue;
         }
         let across = |left: u32, right: u32| {
             model.step(ids[left as usize], ids[right as usize]).map_or(NONE, |step| symbols[step.product as usize])
         };
-        let both = reached[left as usize] && reached[right as usize];
-        reached.push(both && none_comes_before(left, right, new, &parts, across));
-        symbols[merge.product as usize] = new;
-        parts.push((left, right));
-        ids.push(merge.product);
+        let new = parts.len() as u32;
+        if none_comes_before(left, right, new, &parts, across) {
+            symbols[merge.product as usize] = new;
+            parts.push((left, right));
+            ids.push(merge.product);
+            merges.push(*merge);
+        }
     }
-    Some(symbols.iter().map(|&symbol| symbol != NONE && reached[symbol as usize]).collect())
+    if doubtful.iter().any(|&id| symbols[id as usize] == NONE) {
+        return None;
+    }
+    Some((merges, symbols.iter().map(|&symbol| symbol != NONE).collect()))
 }
 
 /// Whether nothing is made across the border of `left` and `right` before `new` is; `across` is what two symbols make.
@@ -83,12 +109,16 @@ mod tests {
 
         #[test]
         fn reachable_equals_merging((model, _) in random_models()) {
-            if let Some(reachable) = reachable(&model) {
+            if let Some((merges, reachable)) = reachable(&model) {
                 for id in 0..model.len() as u32 {
                     let mut parts = Vec::new();
                     merge_all(&model, model.token(id).unwrap_or_default(), &mut parts);
                     prop_assert_eq!(reachable[id as usize], parts == [id], "{}", id);
                 }
+                let by_merging = model.effective_by_merging();
+                prop_assert_eq!(&merges, by_merging.merges.as_ref().unwrap_or(&model.merges));
+                let (effective, all_reachable) = model.effective_merges();
+                prop_assert_eq!((effective, all_reachable), (&merges[..], by_merging.all_reachable));
             }
         }
     }
