@@ -25,8 +25,10 @@ pub(crate) use pieces::{Cache, Found};
 
 use crate::pretokenize::Ends;
 
-/// How many pieces are looked up together. Their keys, values and lines (25 KB) stay in the first cache.
-pub(crate) const BLOCK: usize = 256;
+/// How many pieces are asked for together. Their keys, values and lines (25 KB) stay in the first cache.
+pub(crate) const NEAR: usize = 256;
+/// How many pieces are looked up together: of those that have to be merged there are several, then.
+pub(crate) const BLOCK: usize = 4 * NEAR;
 
 /// The budget where `TOKFAST_CACHE_BYTES` is not set.
 const BUDGET: usize = 64 << 20;
@@ -53,8 +55,9 @@ pub(crate) fn budget() -> usize {
 /// What the passes over a block hand on.
 #[derive(Debug, Default)]
 pub(crate) struct BlockRoom {
-    /// The key of each piece, and its line.
+    /// The key of each piece.
     pub(crate) keys: Vec<u128>,
+    /// The lines of those that were asked for last.
     pub(crate) homes: Vec<u32>,
     /// The value of each piece, where there is one.
     pub(crate) values: Vec<u128>,
@@ -62,7 +65,7 @@ pub(crate) struct BlockRoom {
     pub(crate) some: Vec<u32>,
     /// The ids of pieces that have more than fit into a value.
     pub(crate) more: Vec<u32>,
-    /// Room for all ids that values hold.
+    /// Room for all ids that [`NEAR`] values hold.
     pub(crate) ids: Vec<u32>,
 }
 
@@ -70,13 +73,13 @@ impl BlockRoom {
     fn new() -> Self {
         Self {
             keys: vec![0; BLOCK],
-            homes: vec![0; BLOCK],
+            homes: vec![0; NEAR],
             values: vec![0; BLOCK],
             more: Vec::new(),
-            // One more place than pieces, for what is written before it is known to count.
-            some: vec![0; BLOCK + 1],
+            // Room for what is written before it is known to count.
+            some: vec![0; BLOCK + NEAR + 1],
             // Ids are stored by fours, of which fewer may count.
-            ids: vec![0; (BLOCK + 1) * IDS],
+            ids: vec![0; (NEAR + 1) * IDS],
         }
     }
 }

@@ -11,7 +11,7 @@
 
 use super::passes::{ask, emit, take};
 use super::{Sink, encode_piece};
-use crate::cache::{self, BLOCK, BlockRoom, Cache, Found, Workspace};
+use crate::cache::{self, BLOCK, BlockRoom, Cache, Found, NEAR, Workspace};
 use crate::error::Result;
 use crate::interrupt::Interrupt;
 use crate::merge::{self, Merger, PACKED};
@@ -84,30 +84,38 @@ pub(super) fn look_up<S: Sink>(
 ) -> Result<usize> {
     let number = block.ends.len();
     work.lookups += number as u64;
-    let end = ask(work, block);
+    let (mut end, mut rest, mut sum) = (block.start, 0, 0);
+    for place in (0..number).step_by(NEAR) {
+        end = ask(work, block, place, end);
+        let last = number.min(place + NEAR);
+        let (listed, found) =
+            if S::KEEPS { take::<true>(work, place, last, rest) } else { take::<false>(work, place, last, rest) };
+        rest = listed;
+        sum += found;
+    }
     if !S::KEEPS {
-        let (rest, sum) = take::<false>(work, number);
         sink.add(sum);
         if rest > 0 {
             sink.add(find_rest::<false>(tokens, work, block, rest, interrupt)?);
         }
         return Ok(end);
     }
-    let (rest, _) = take::<true>(work, number);
     if rest > 0 {
         find_rest::<true>(tokens, work, block, rest, interrupt)?;
     }
     let BlockRoom { values, more, ids, .. } = &mut work.room;
-    let mut left = &values[..number];
-    loop {
-        let (kept, done) = emit(left, ids);
-        sink.extend(&ids[..kept]);
-        let Some((&value, after)) = left[done..].split_first() else { return Ok(end) };
-        if let Some((at, number)) = cache::place(value) {
-            sink.extend(&more[at as usize..at as usize + number]);
+    for mut left in values[..number].chunks(NEAR) {
+        loop {
+            let (kept, done) = emit(left, ids);
+            sink.extend(&ids[..kept]);
+            let Some((&value, after)) = left[done..].split_first() else { break };
+            if let Some((at, number)) = cache::place(value) {
+                sink.extend(&more[at as usize..at as usize + number]);
+            }
+            left = after;
         }
-        left = after;
     }
+    Ok(end)
 }
 
 /// Finds the pieces of a block that are not in their lines: those at the first `number` of `some`. Returns how many ids they

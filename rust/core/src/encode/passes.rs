@@ -14,7 +14,7 @@
 #![allow(clippy::inline_always)]
 
 use super::lookup::Block;
-use crate::cache::{self, BLOCK, BlockRoom, IDS, LINE, Workspace};
+use crate::cache::{self, BlockRoom, IDS, LINE, NEAR, Workspace};
 use crate::prefetch::prefetch;
 
 /// The part of a line where the value of a key lies, for each combination of equal halves of its two keys.
@@ -92,32 +92,33 @@ fn value(line: &[u8; LINE], part: usize) -> u128 {
     u128::from_le_bytes(parts[part & 3])
 }
 
-/// Makes the keys of a block and asks for their lines; returns where the last piece ends.
+/// Makes the keys of at most [`NEAR`] pieces of a block, from that place on, and asks for their lines; `from` is where the
+/// first begins. Returns where the last one ends.
 #[inline]
-pub(super) fn ask(work: &mut Workspace, block: Block<'_>) -> usize {
+pub(super) fn ask(work: &mut Workspace, block: Block<'_>, place: usize, from: usize) -> usize {
     #[cfg(target_arch = "x86_64")]
     if Avx2::new().is_some() {
         // SAFETY: the processor has these instructions.
-        return unsafe { ask_with_avx2(work, block) };
+        return unsafe { ask_with_avx2(work, block, place, from) };
     }
-    ask_any(work, block)
+    ask_any(work, block, place, from)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi2")]
-fn ask_with_avx2(work: &mut Workspace, block: Block<'_>) -> usize {
-    ask_any(work, block)
+fn ask_with_avx2(work: &mut Workspace, block: Block<'_>, place: usize, from: usize) -> usize {
+    ask_any(work, block, place, from)
 }
 
 #[inline(always)]
-fn ask_any(work: &mut Workspace, block: Block<'_>) -> usize {
+fn ask_any(work: &mut Workspace, block: Block<'_>, place: usize, mut from: usize) -> usize {
     let lines = work.cache.lines().all();
     let BlockRoom { keys, homes, .. } = &mut work.room;
     let Block { text, base, .. } = block;
     // Before here a window of 16 bytes may begin.
     let windows = text.len().saturating_sub(15);
-    let mut from = block.start;
-    for ((&end, key), home) in block.ends.iter().zip(keys).zip(homes) {
+    // As many as there are homes.
+    for ((&end, key), home) in block.ends[place..].iter().zip(&mut keys[place..]).zip(homes) {
         let end = base + end as usize;
         let window = if from < windows {
             // SAFETY: `from + 16 <= text.len()`.
@@ -134,31 +135,50 @@ fn ask_any(work: &mut Workspace, block: Block<'_>) -> usize {
     from
 }
 
-/// Takes the values of the first pieces, so many, out of their lines; lists the places of those that are not there in
-/// `some`. Returns how many these are, and how many ids the others have; values are kept where they are asked for.
+/// Takes the values of the pieces that were asked for last, out of their lines: those from `place` on of `number`. The
+/// places of those that are not there are listed in `some`, behind the first `rest`. Returns how many are listed now, and
+/// how many ids the others have; values are kept where they are asked for.
 #[inline]
-pub(super) fn take<const KEEPS: bool>(work: &mut Workspace, number: usize) -> (usize, usize) {
+pub(super) fn take<const KEEPS: bool>(
+    work: &mut Workspace,
+    place: usize,
+    number: usize,
+    rest: usize,
+) -> (usize, usize) {
     #[cfg(target_arch = "x86_64")]
     if let Some(avx2) = Avx2::new() {
         // SAFETY: the processor has these instructions.
-        return unsafe { take_with_avx2::<KEEPS>(avx2, work, number) };
+        return unsafe { take_with_avx2::<KEEPS>(avx2, work, place, number, rest) };
     }
-    take_any::<KEEPS>(Portable, work, number)
+    take_any::<KEEPS>(Portable, work, place, number, rest)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi2")]
-fn take_with_avx2<const KEEPS: bool>(avx2: Avx2, work: &mut Workspace, number: usize) -> (usize, usize) {
-    take_any::<KEEPS>(avx2, work, number)
+fn take_with_avx2<const KEEPS: bool>(
+    avx2: Avx2,
+    work: &mut Workspace,
+    place: usize,
+    number: usize,
+    rest: usize,
+) -> (usize, usize) {
+    take_any::<KEEPS>(avx2, work, place, number, rest)
 }
 
 #[inline(always)]
-fn take_any<const KEEPS: bool>(compare: impl Compare, work: &mut Workspace, number: usize) -> (usize, usize) {
+fn take_any<const KEEPS: bool>(
+    compare: impl Compare,
+    work: &mut Workspace,
+    place: usize,
+    number: usize,
+    before: usize,
+) -> (usize, usize) {
     let lines = work.cache.lines().all();
     let BlockRoom { keys, homes, some, values, .. } = &mut work.room;
-    let Some(some) = some.first_chunk_mut::<{ BLOCK + 1 }>() else { return (0, 0) };
+    let Some(some) = some[before..].first_chunk_mut::<{ NEAR + 1 }>() else { return (before, 0) };
     let (mut rest, mut sum) = (0, 0);
-    for (at, ((key, &home), kept)) in keys[..number].iter().zip(&*homes).zip(values).enumerate() {
+    let pieces = keys[place..number].iter().zip(&*homes).zip(&mut values[place..number]);
+    for (at, ((key, &home), kept)) in (place as u32..).zip(pieces) {
         let line = &lines[home as usize];
         let value = value(line, compare.part(line, key));
         let ids = cache::number(value);
@@ -168,10 +188,10 @@ fn take_any<const KEEPS: bool>(compare: impl Compare, work: &mut Workspace, numb
         } else {
             sum += if found { ids } else { 0 };
         }
-        some[rest.min(BLOCK)] = at as u32;
+        some[rest.min(NEAR)] = at;
         rest += usize::from(!found);
     }
-    (rest, sum)
+    (before + rest, sum)
 }
 
 /// Writes the ids of values to the front of `ids`, up to the first value that has none inside; returns how many ids, and
@@ -194,7 +214,7 @@ pub(super) fn emit(values: &[u128], ids: &mut [u32]) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::Pool;
+    use crate::cache::{BLOCK, Pool};
     use proptest::prelude::*;
 
     proptest! {
@@ -210,29 +230,36 @@ mod tests {
             for (at, piece) in pieces.iter().enumerate().filter(|(at, piece)| kept >> (at % 64) & 1 == 1 && piece.len() <= 15) {
                 work.cache.put(cache::key(piece.as_bytes(), 0, piece.len()), &vec![at as u32; 1 + at % 6]);
             }
-            prop_assert_eq!(ask_any(work, block), text.len());
-            let room = &work.room;
-            let asked = (room.keys.clone(), room.homes.clone());
-            work.room.keys.fill(0);
-            work.room.homes.fill(0);
-            prop_assert_eq!(ask(work, block), text.len());
-            prop_assert_eq!(&asked, &(work.room.keys.clone(), work.room.homes.clone()));
+            let (mut from, mut listed) = (0, 0);
+            for place in (0..pieces.len()).step_by(NEAR) {
+                let end = ask_any(work, block, place, from);
+                let room = &work.room;
+                let asked = (room.keys.clone(), room.homes.clone());
+                work.room.keys[place..].fill(0);
+                work.room.homes.fill(0);
+                prop_assert_eq!(ask(work, block, place, from), end);
+                let number = pieces.len().min(place + NEAR);
+                prop_assert_eq!(&asked.0[..number], &work.room.keys[..number]);
+                prop_assert_eq!(&asked.1[..number - place], &work.room.homes[..number - place]);
+                from = end;
 
-            let number = pieces.len();
-            let taken = take_any::<true>(Portable, work, number);
-            let (values, some) = (work.room.values.clone(), work.room.some.clone());
-            work.room.values.fill(0);
-            work.room.some.fill(0);
-            prop_assert_eq!(take::<true>(work, number), taken);
-            prop_assert_eq!(&work.room.values[..number], &values[..number]);
-            prop_assert_eq!(&work.room.some[..taken.0], &some[..taken.0]);
-            let counted = take_any::<false>(Portable, work, number);
-            prop_assert_eq!(take::<false>(work, number), counted);
-            // What has no value inside is listed, and nothing else is.
-            let without: Vec<u32> = (0..number as u32)
-                .filter(|&at| !cache::is_found(cache::number(values[at as usize])))
-                .collect();
-            prop_assert_eq!(&some[..taken.0], &without[..]);
+                let taken = take_any::<true>(Portable, work, place, number, listed);
+                let (values, some) = (work.room.values.clone(), work.room.some.clone());
+                work.room.values[place..].fill(0);
+                work.room.some[listed..].fill(0);
+                prop_assert_eq!(take::<true>(work, place, number, listed), taken);
+                prop_assert_eq!(&work.room.values[..number], &values[..number]);
+                prop_assert_eq!(&work.room.some[..taken.0], &some[..taken.0]);
+                let counted = take_any::<false>(Portable, work, place, number, listed);
+                prop_assert_eq!(take::<false>(work, place, number, listed), counted);
+                listed = taken.0;
+                // What has no value inside is listed, and nothing else is.
+                let without: Vec<u32> = (0..number as u32)
+                    .filter(|&at| !cache::is_found(cache::number(values[at as usize])))
+                    .collect();
+                prop_assert_eq!(&some[..listed], &without[..]);
+            }
+            prop_assert_eq!(from, text.len());
         }
     }
 }
