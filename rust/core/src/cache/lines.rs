@@ -33,6 +33,15 @@ pub(crate) fn value_of(ids: &[u32]) -> Option<u128> {
     Some(packed | (ids.len() as u128) << 120)
 }
 
+/// [`value_of`] the first ids, so many, of an array, without a look at how many there are.
+#[inline]
+pub(crate) fn value_of_few<const N: usize>(ids: &[u32; N], number: usize) -> Option<u128> {
+    const MASK: [u128; IDS + 1] = [0, (1 << 32) - 1, (1 << 64) - 1, (1 << 96) - 1, (1 << 120) - 1];
+    let &[a, b, c, d] = ids.first_chunk::<IDS>()?;
+    let packed = u128::from(a) | u128::from(b) << 32 | u128::from(c) << 64 | u128::from(d) << 96;
+    if number > IDS || d >= WIDE { None } else { Some(packed & MASK[number] | (number as u128) << 120) }
+}
+
 /// The value of so many ids that are kept elsewhere.
 pub(crate) fn value_of_place(at: u64, number: usize) -> u128 {
     u128::from(at) | (number as u128) << 64 | MORE << 120
@@ -135,6 +144,8 @@ impl Lines {
     /// Where a key has a free place, or itself, in a line.
     pub(super) fn room(&self, index: usize, key: u128) -> Option<usize> {
         let line = self.get(index);
-        (0..WAYS).find(|&way| line[way] == key || line[way] == 0)
+        // Which of the two it is nobody can foresee: no branch on it.
+        let free = |way: usize| (line[way] == key) | (line[way] == 0);
+        (free(0) | free(1)).then_some(usize::from(!free(0)))
     }
 }

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 pub(crate) use key::{is_short, key, key_of, near_the_end};
-pub(crate) use lines::{IDS, LINE, home, ids, is_found, number, place, value_of, value_of_place};
+pub(crate) use lines::{IDS, LINE, home, ids, is_found, number, place, value_of, value_of_few, value_of_place};
 pub(crate) use pieces::{Cache, Found};
 
 use crate::pretokenize::Ends;

@@ -136,7 +136,9 @@ impl Cache {
         self.put_value(key, value);
     }
 
-    fn put_value(&mut self, key: u128, value: u128) {
+    /// Keeps the value of a short piece.
+    #[inline]
+    pub(crate) fn put_value(&mut self, key: u128, value: u128) {
         self.puts += 1;
         let lines = &mut self.lines;
         let home = lines.home(key);
@@ -147,6 +149,14 @@ impl Cache {
                 return;
             }
         }
+        self.make_room(key, value);
+    }
+
+    /// Keeps the value of a short piece where something else has to go.
+    #[cold]
+    fn make_room(&mut self, key: u128, value: u128) {
+        let lines = &mut self.lines;
+        let home = lines.home(key);
         // All four places are taken: the newest comes first at home, the older one there goes where it has room.
         let line = lines.get(home);
         let (old_home, old_other) = (lines.home(line[1]), lines.other(line[1]));

@@ -224,7 +224,7 @@ fn merge_new<const KEEPS: bool>(
         }
     }
     *misses += again as u64;
-    let mut keep = |at: u32, ids: &[u32]| {
+    let keep = |known: &mut Known<'_, KEEPS>, cache: &mut Cache, at: u32, ids: &[u32]| {
         let key = keys[at as usize];
         known.ids(at as usize, ids);
         if cache::is_short(key) {
@@ -235,14 +235,28 @@ fn merge_new<const KEEPS: bool>(
     };
     if let Some(merger) = tokens.1 {
         for (queue, waiting) in queues.iter().zip(waiting) {
-            merger.merge_many(&queue[..waiting], |at| block.piece(at as usize), &mut keep);
+            merger.merge_many(
+                block.text,
+                &queue[..waiting],
+                |at| block.span(at as usize),
+                |at, ids, number| {
+                    let key = keys[at as usize];
+                    match cache::value_of_few(ids, number).filter(|_| cache::is_short(key)) {
+                        Some(value) => {
+                            known.value(at as usize, value);
+                            cache.put_value(key, value);
+                        }
+                        None => keep(known, cache, at, &ids[..number]),
+                    }
+                },
+            );
         }
     }
     let mut ids = Vec::new();
     for &at in &new[..others] {
         ids.clear();
         merge_one(tokens, block.text, block.span(at as usize), &mut ids, interrupt)?;
-        keep(at, &ids);
+        keep(known, cache, at, &ids);
     }
     for &at in &new[again..] {
         if !find(cache, block, at as usize, keys[at as usize], known) {

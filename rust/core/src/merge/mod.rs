@@ -40,6 +40,8 @@ const NO_SYMBOL: u32 = MOST as u32;
 pub(crate) struct Merger {
     /// The id of each symbol.
     ids: Vec<u32>,
+    /// From this symbol on, ids are the symbols themselves, as in most vocabularies: there is no need to look.
+    same_from: u32,
     /// The two symbols that make each symbol; a byte is made of itself.
     parts: Vec<(u32, u32)>,
     /// For two bytes what they make, shifted by [`SHIFT`], or [`NONE`].
@@ -80,6 +82,7 @@ impl Merger {
             exceptions: ByteTable::default(),
             exception_lengths: 0,
             ordered: true,
+            same_from: (0..ids.len()).rfind(|&at| ids[at] != at as u32).map_or(0, |at| at as u32 + 1),
             long: OnceLock::new(),
             heaped: AtomicUsize::new(0),
             cuts: OnceLock::new(),
@@ -115,7 +118,12 @@ impl Merger {
     /// Appends the ids of a piece of any length, as merges alone make them.
     pub(crate) fn merge(&self, piece: &[u8], ids: &mut Vec<u32>, interrupt: &Interrupt<'_>) -> Result<()> {
         if piece.len() <= PACKED {
-            self.merge_many(&[0], |_| piece, |_, found| ids.extend_from_slice(found));
+            self.merge_many(
+                piece,
+                &[0],
+                |_| (0, piece.len()),
+                |_, found, number| ids.extend_from_slice(&found[..number]),
+            );
             return Ok(());
         }
         let from = ids.len();
@@ -125,9 +133,17 @@ impl Merger {
             self.merge_by_heap(piece, ids, interrupt)?;
         }
         for id in &mut ids[from..] {
-            *id = self.ids[*id as usize];
+            *id = self.id(*id);
         }
         Ok(())
+    }
+
+    /// The id of a symbol. The table of all ids has left the near caches mostly, so it is asked where it must be, without a
+    /// branch.
+    #[inline]
+    fn id(&self, symbol: u32) -> u32 {
+        let same = u32::from(symbol < self.same_from).wrapping_sub(1);
+        self.ids[(symbol & !same) as usize] & !same | symbol & same
     }
 
     /// Whether [`Long`], which takes as long to make as a heap takes for some bytes a symbol, is made or worth it.
@@ -139,11 +155,17 @@ impl Merger {
         }
     }
 
-    /// Hands the ids of pieces to `done`, in any order: `piece` gives the bytes of each by its name, 1 to [`PACKED`], all of
-    /// one [`class`].
+    /// Hands the ids of pieces of a text to `done`, in any order, and how many they are: `span` says where each lies, by its
+    /// name, 1 to [`PACKED`] bytes, all of one [`class`].
     #[inline]
-    pub(crate) fn merge_many<'t>(&self, names: &[u32], piece: impl Fn(u32) -> &'t [u8], done: impl FnMut(u32, &[u32])) {
-        packed::merge(self, names, piece, done);
+    pub(crate) fn merge_many(
+        &self,
+        text: &[u8],
+        names: &[u32],
+        span: impl Fn(u32) -> (usize, usize),
+        done: impl FnMut(u32, &[u32; PACKED], usize),
+    ) {
+        packed::merge(self, text, names, span, done);
     }
 
     /// The token that a piece is although merging it would give others.
@@ -248,16 +270,18 @@ mod tests {
         #[test]
         fn many_at_once_equal_one_by_one((model, _) in random_models(), pieces in prop::collection::vec("[abc]{1,20}|[abcd\\xff]{1,32}|[ab]{1,64}|a{1,64}", 1..40)) {
             let merger = Merger::new(&model).unwrap();
+            let text = pieces.concat();
+            let starts: Vec<usize> = pieces.iter().scan(0, |at, piece| { *at += piece.len(); Some(*at - piece.len()) }).collect();
+            let span = |name: u32| (starts[name as usize], starts[name as usize] + pieces[name as usize].len());
             for class in 0..CLASSES {
                 let names: Vec<u32> = (0..pieces.len()).filter(|&name| packed::class(pieces[name].len()) == class).map(|name| name as u32).collect();
                 for portable in [false, true] {
                     let mut found = vec![Vec::new(); pieces.len()];
-                    let piece = |name: u32| pieces[name as usize].as_bytes();
-                    let done = |name: u32, ids: &[u32]| found[name as usize] = ids.to_vec();
+                    let done = |name: u32, ids: &[u32; PACKED], number| found[name as usize] = ids[..number].to_vec();
                     if portable {
-                        packed::any(&merger, &names, piece, done);
+                        packed::any(&merger, text.as_bytes(), &names, span, done);
                     } else {
-                        merger.merge_many(&names, piece, done);
+                        merger.merge_many(text.as_bytes(), &names, span, done);
                     }
                     for &name in &names {
                         let mut expected = Vec::new();

@@ -19,11 +19,13 @@
 // The loop must end up in the function that allows the instructions.
 #![allow(clippy::inline_always)]
 
-use super::pairs::NONE;
+use super::pairs::{Asked, NONE};
 use super::{Merger, NO_SYMBOL, PACKED, SHIFT};
 
 /// How many pieces are on their way at once.
 const AT_ONCE: usize = 8;
+/// So many ids are written without a look at how many there are.
+const FEW: usize = 4;
 /// The most bytes of a piece for each number of lanes.
 const LONGEST: [usize; CLASSES] = [16, 32, PACKED];
 /// How many numbers of lanes there are.
@@ -35,14 +37,15 @@ pub(crate) fn class(len: usize) -> usize {
     LONGEST.iter().map(|&longest| usize::from(len > longest)).sum::<usize>().min(CLASSES - 1)
 }
 
-/// Hands the ids of each piece to `done`, in any order. `piece` gives the bytes of a piece by its name: 1 to [`PACKED`],
-/// all of one [`class`].
+/// Hands the ids of pieces of a text to `done`, in any order, and how many they are. `span` says where each lies, by its
+/// name: 1 to [`PACKED`] bytes, all of one [`class`].
 #[inline]
-pub(super) fn merge<'t>(
+pub(super) fn merge(
     merger: &Merger,
+    text: &[u8],
     names: &[u32],
-    piece: impl Fn(u32) -> &'t [u8],
-    done: impl FnMut(u32, &[u32]),
+    span: impl Fn(u32) -> (usize, usize),
+    done: impl FnMut(u32, &[u32; PACKED], usize),
 ) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx512f")
@@ -53,7 +56,7 @@ pub(super) fn merge<'t>(
         && is_x86_feature_detected!("popcnt")
     {
         // SAFETY: the processor has these instructions.
-        return unsafe { with_avx512(merger, names, piece, done) };
+        return unsafe { with_avx512(merger, text, names, span, done) };
     }
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2")
@@ -63,32 +66,61 @@ pub(super) fn merge<'t>(
         && is_x86_feature_detected!("popcnt")
     {
         // SAFETY: the processor has these instructions.
-        return unsafe { with_avx2(merger, names, piece, done) };
+        return unsafe { with_avx2(merger, text, names, span, done) };
     }
-    any(merger, names, piece, done);
+    any(merger, text, names, span, done);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,bmi1,bmi2,lzcnt,popcnt")]
-fn with_avx512<'t>(merger: &Merger, names: &[u32], piece: impl Fn(u32) -> &'t [u8], done: impl FnMut(u32, &[u32])) {
-    any(merger, names, piece, done);
+fn with_avx512(
+    merger: &Merger,
+    text: &[u8],
+    names: &[u32],
+    span: impl Fn(u32) -> (usize, usize),
+    done: impl FnMut(u32, &[u32; PACKED], usize),
+) {
+    any(merger, text, names, span, done);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-fn with_avx2<'t>(merger: &Merger, names: &[u32], piece: impl Fn(u32) -> &'t [u8], done: impl FnMut(u32, &[u32])) {
-    any(merger, names, piece, done);
+fn with_avx2(
+    merger: &Merger,
+    text: &[u8],
+    names: &[u32],
+    span: impl Fn(u32) -> (usize, usize),
+    done: impl FnMut(u32, &[u32; PACKED], usize),
+) {
+    any(merger, text, names, span, done);
 }
 
 /// [`merge`] on every processor.
 #[inline(always)]
-pub(super) fn any<'t>(merger: &Merger, names: &[u32], piece: impl Fn(u32) -> &'t [u8], done: impl FnMut(u32, &[u32])) {
-    let Some(&first) = names.first() else { return };
-    match class(piece(first).len()) {
-        0 => lanes::<16, 32>(merger, names, piece, done),
-        1 => lanes::<32, 64>(merger, names, piece, done),
-        _ => lanes::<64, 128>(merger, names, piece, done),
+pub(super) fn any(
+    merger: &Merger,
+    text: &[u8],
+    names: &[u32],
+    span: impl Fn(u32) -> (usize, usize),
+    done: impl FnMut(u32, &[u32; PACKED], usize),
+) {
+    let Some((start, end)) = names.first().map(|&first| span(first)) else { return };
+    match class(end - start) {
+        0 => lanes::<16, 32>(merger, text, names, span, done),
+        1 => lanes::<32, 64>(merger, text, names, span, done),
+        _ => lanes::<64, 128>(merger, text, names, span, done),
     }
+}
+
+/// The first bytes of a piece and what follows it; zeros beyond the text.
+#[inline(always)]
+fn window<const LANES: usize>(text: &[u8], start: usize) -> [u8; LANES] {
+    let rest = text.get(start..).unwrap_or_default();
+    rest.first_chunk().copied().unwrap_or_else(|| {
+        let mut window = [0; LANES];
+        window[..rest.len()].copy_from_slice(rest);
+        window
+    })
 }
 
 /// A piece on its way.
@@ -99,44 +131,62 @@ struct State<const LANES: usize, const ROOM: usize> {
     symbols: [u32; ROOM],
     /// The symbols that are left.
     alive: u64,
+    /// The two pairs that the last merge made, and their lanes.
+    asked: [(Asked, u32); 2],
     name: u32,
 }
 
-impl<const LANES: usize, const ROOM: usize> State<LANES, ROOM> {
-    const EMPTY: Self = Self { ranks: [NONE; LANES], symbols: [NO_SYMBOL; ROOM], alive: 0, name: 0 };
+/// Before the first merge; no pair begins at the last lane.
+const NOTHING: [(Asked, u32); 2] = [(Asked::NOTHING, PACKED as u32 - 1); 2];
 
-    /// Begins with a piece.
+impl<const LANES: usize, const ROOM: usize> State<LANES, ROOM> {
+    const EMPTY: Self = Self { ranks: [NONE; LANES], symbols: [NO_SYMBOL; ROOM], alive: 0, asked: NOTHING, name: 0 };
+
+    /// Begins with a piece. All lanes are filled, whatever the length: loops over it end where nobody can foresee it.
     #[inline(always)]
-    fn begin(&mut self, merger: &Merger, name: u32, piece: &[u8]) {
-        let mut ranks = [NONE; LANES];
+    fn begin(&mut self, merger: &Merger, name: u32, text: &[u8], (start, end): (usize, usize)) {
+        let len = end - start;
+        let mut bytes = window::<LANES>(text, start);
+        for (lane, byte) in bytes.iter_mut().enumerate() {
+            *byte = if lane < len { *byte } else { 0 };
+        }
         self.symbols = [NO_SYMBOL; ROOM];
-        for (symbol, &byte) in self.symbols[1..].iter_mut().zip(piece) {
-            *symbol = u32::from(byte);
+        for (lane, (symbol, byte)) in self.symbols[1..].iter_mut().zip(bytes).enumerate() {
+            *symbol = if lane < len { u32::from(byte) } else { NO_SYMBOL };
         }
-        for (lane, (rank, two)) in ranks.iter_mut().zip(piece.windows(2)).enumerate() {
-            *rank = merger.first[usize::from(two[0]) << 8 | usize::from(two[1])] | lane as u32;
+        let rights = bytes[1..].iter().chain(&[0]);
+        for (lane, (rank, (&left, &right))) in self.ranks.iter_mut().zip(bytes.iter().zip(rights)).enumerate() {
+            let made = merger.first[usize::from(left) << 8 | usize::from(right)];
+            *rank = if lane + 1 < len { made | lane as u32 } else { NONE };
         }
-        self.ranks = ranks;
-        self.alive = u64::MAX >> (64 - piece.len().clamp(1, 64));
+        self.alive = u64::MAX >> (64 - len.clamp(1, 64));
+        self.asked = NOTHING;
         self.name = name;
     }
 
     /// Makes the merge of the smallest rank; says whether there was one.
+    ///
+    /// What its neighbours make is asked for, and looked at in the next turn.
     #[inline(always)]
     fn step(&mut self, merger: &Merger) -> bool {
-        let Self { symbols, ranks, alive, .. } = self;
-        let mut least = NONE;
+        let Self { symbols, ranks, alive, asked, .. } = self;
+        let pack = |(asked, lane): (Asked, u32)| {
+            let made = merger.pairs.take(asked);
+            // What makes nothing has all bits, and keeps them.
+            made << SHIFT | lane | (made.cast_signed() >> 31).cast_unsigned()
+        };
+        let new = asked.map(pack);
+        // Not by way of the lanes: a vector that was just written to in parts has to wait.
+        let mut least = new[0].min(new[1]);
         for &rank in &*ranks {
             least = least.min(rank);
+        }
+        for (&(_, lane), new) in asked.iter().zip(new) {
+            ranks[lane as usize & (LANES - 1)] = new;
         }
         if least == NONE {
             return false;
         }
-        let pack = |left: u32, right: u32, lane: u32| {
-            let made = merger.pairs.get(left, right);
-            // What makes nothing has all bits, and keeps them.
-            made << SHIFT | lane | (made.cast_signed() >> 31).cast_unsigned()
-        };
         let inside = |place: u32| place as usize & (ROOM - 1);
         let (at, made) = (least & ((1 << SHIFT) - 1), least >> SHIFT);
         let right = at + 1 + (*alive >> at >> 1).trailing_zeros();
@@ -146,41 +196,49 @@ impl<const LANES: usize, const ROOM: usize> State<LANES, ROOM> {
         // One more than the lane before, or 0: then nothing is made, and written to the last lane, where no pair begins.
         let before = 64 - (*alive & ((1 << at) - 1)).leading_zeros();
         symbols[inside(at + 1)] = made;
-        let new_at = pack(made, symbols[inside(after + 1)], at);
-        let new_before = pack(symbols[inside(before)], made, before.wrapping_sub(1));
-        ranks[right as usize & (LANES - 1)] = NONE;
-        ranks[at as usize & (LANES - 1)] = new_at;
-        ranks[before.wrapping_sub(1) as usize & (LANES - 1)] = new_before;
+        for lane in [right, at, before.wrapping_sub(1)] {
+            ranks[lane as usize & (LANES - 1)] = NONE;
+        }
+        *asked = [
+            (merger.pairs.ask(symbols[inside(before)], made), before.wrapping_sub(1)),
+            (merger.pairs.ask(made, symbols[inside(after + 1)]), at),
+        ];
         true
     }
 
     /// Writes the ids; returns how many.
     #[inline(always)]
     fn finish(&self, merger: &Merger, ids: &mut [u32; PACKED]) -> usize {
-        let (mut number, mut alive) = (0, self.alive);
-        while alive != 0 {
-            ids[number & (PACKED - 1)] = merger.ids[self.symbols[alive.trailing_zeros() as usize + 1] as usize];
-            number += 1;
-            alive &= alive - 1;
-        }
+        let mut alive = self.alive;
+        // The first symbol is always left: it stands in where there are fewer.
+        let mut next = || {
+            let lane = alive.trailing_zeros() & 63;
+            alive &= alive.wrapping_sub(1);
+            merger.id(self.symbols[lane as usize + 1])
+        };
+        let (few, more) = ids.split_at_mut(FEW);
+        few.fill_with(&mut next);
+        let number = self.alive.count_ones() as usize;
+        more[..number.saturating_sub(FEW)].fill_with(next);
         number
     }
 }
 
 /// [`any`] for pieces of at most `LANES` bytes; `ROOM` is twice `LANES`, so that a mask says that a place is inside.
 #[inline(always)]
-fn lanes<'t, const LANES: usize, const ROOM: usize>(
+fn lanes<const LANES: usize, const ROOM: usize>(
     merger: &Merger,
+    text: &[u8],
     names: &[u32],
-    piece: impl Fn(u32) -> &'t [u8],
-    mut done: impl FnMut(u32, &[u32]),
+    span: impl Fn(u32) -> (usize, usize),
+    mut done: impl FnMut(u32, &[u32; PACKED], usize),
 ) {
     let mut states = [State::<LANES, ROOM>::EMPTY; AT_ONCE];
     let mut ids = [0; PACKED];
     let mut names = names.iter();
     let mut live = 0;
     for (state, &name) in states.iter_mut().zip(&mut names) {
-        state.begin(merger, name, piece(name));
+        state.begin(merger, name, text, span(name));
         live += 1;
     }
     while live > 0 {
@@ -192,9 +250,9 @@ fn lanes<'t, const LANES: usize, const ROOM: usize>(
                 continue;
             }
             let number = state.finish(merger, &mut ids);
-            done(state.name, &ids[..number]);
+            done(state.name, &ids, number);
             if let Some(&name) = names.next() {
-                state.begin(merger, name, piece(name));
+                state.begin(merger, name, text, span(name));
             } else {
                 live -= 1;
                 states.swap(turn, live);

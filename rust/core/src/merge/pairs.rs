@@ -9,6 +9,7 @@
 //! Invariant: a pair that was not put in gives [`NONE`]: the slot holds the whole pair.
 //! Source: Belazzougui, Botelho and Dietzfelbinger, *Hash, displace, and compress* (2009).
 
+use crate::prefetch::prefetch;
 use crate::table::fold;
 
 /// No symbol.
@@ -37,7 +38,7 @@ impl Pairs {
     /// A table of `pairs`: left, right, product, all below [`MOST`], no pair twice.
     pub(super) fn new(pairs: &[(u32, u32, u32)]) -> Option<Self> {
         let slots = (pairs.len() + pairs.len() / 6 + 16).next_power_of_two();
-        let buckets = (pairs.len() / 3 + 1).next_power_of_two();
+        let buckets = (pairs.len() / 6 + 1).next_power_of_two();
         (1..SEEDS).find_map(|seed| {
             let mut table = Self {
                 slots: vec![u64::MAX; slots],
@@ -110,23 +111,49 @@ impl Pairs {
         true
     }
 
-    /// What two symbols make, or [`NONE`].
-    ///
-    /// Whether a pair is there cannot be foreseen, and is known late: a branch on it would stop all that goes on
-    /// meanwhile. So it is arithmetic, in a form that compilers do not turn into a branch.
+    /// The slot that two symbols would have, which is asked for.
     #[inline]
-    pub(super) fn get(&self, left: u32, right: u32) -> u32 {
+    pub(super) fn ask(&self, left: u32, right: u32) -> Asked {
         let key = key(left, right);
         let hash = self.hash(key);
         let displacement = self.displacements[hash as usize & (self.displacements.len() - 1)];
         // Most pairs make nothing; what has no bit reads the first slot, which is near, instead of one that is not.
         let (word, bit) = self.bit(hash);
         let there = (self.filter[word] << (63 - bit)).cast_signed() >> 63;
-        let entry = self.slots[self.slot(hash, displacement) & there.cast_unsigned() as usize];
+        let slot = self.slot(hash, displacement) & there.cast_unsigned() as usize;
+        prefetch(&self.slots, slot);
+        Asked { key, slot }
+    }
+
+    /// What two symbols make that were asked for, or [`NONE`].
+    ///
+    /// Whether a pair is there cannot be foreseen, and is known late: a branch on it would stop all that goes on
+    /// meanwhile. So it is arithmetic, in a form that compilers do not turn into a branch.
+    #[inline]
+    pub(super) fn take(&self, asked: Asked) -> u32 {
+        let entry = self.slots[asked.slot & (self.slots.len() - 1)];
         // 0 if the pair is that of the entry, else 1.
-        let differs = (((entry >> 20) ^ key).count_ones() + 63) >> 6;
+        let differs = (((entry >> 20) ^ asked.key).count_ones() + 63) >> 6;
         entry as u32 & (MOST as u32) | differs.wrapping_neg()
     }
+
+    /// What two symbols make, or [`NONE`].
+    #[inline]
+    pub(super) fn get(&self, left: u32, right: u32) -> u32 {
+        self.take(self.ask(left, right))
+    }
+}
+
+/// Two symbols that were asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    key: u64,
+    slot: usize,
+}
+
+impl Asked {
+    /// Nothing: makes nothing.
+    pub(super) const NOTHING: Self = Self { key: u64::MAX, slot: 0 };
 }
 
 #[cfg(test)]
