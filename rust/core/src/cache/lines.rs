@@ -145,7 +145,7 @@ impl Lines {
     pub(super) fn room(&self, index: usize, key: u128) -> Option<usize> {
         let line = self.get(index);
         // Which of the two it is nobody can foresee: no branch on it.
-        let free = |way: usize| (line[way] == key) | (line[way] == 0);
-        (free(0) | free(1)).then_some(usize::from(!free(0)))
+        let taken = |way: usize| u8::from(line[way] != key) & u8::from(line[way] != 0);
+        (taken(0) & taken(1) == 0).then_some(usize::from(taken(0)))
     }
 }

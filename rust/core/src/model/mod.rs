@@ -22,6 +22,7 @@ mod reachable;
 pub use alphabet::Alphabet;
 pub(crate) use alphabet::may_be_absent;
 pub(crate) use heap::merge_by_heap;
+use reachable::Effective;
 
 use std::sync::OnceLock;
 
@@ -74,15 +75,6 @@ pub struct Model {
     ignore_merges: bool,
     /// Whether some merges have one rank together, so that the leftmost pair goes first whichever it is.
     tied: bool,
-}
-
-/// The merges that ever happen.
-#[derive(Debug, Clone)]
-struct Effective {
-    /// `None`: all of them.
-    merges: Option<Vec<Merge>>,
-    /// Whether every token is what its own bytes come to.
-    all_reachable: bool,
 }
 
 /// The greatest sum of squared lengths of tokens; real vocabularies stay below a tenth of it.
@@ -419,45 +411,6 @@ impl Model {
     #[must_use]
     pub fn merges(&self) -> &[Merge] {
         &self.merges
-    }
-
-    /// Whether some token is not what its own bytes come to.
-    pub(crate) fn has_unreachable(&self) -> bool {
-        !self.effective_merges().1
-    }
-
-    /// The merges that ever happen, in order, and whether every token is what its own bytes come to.
-    ///
-    /// Of all pairs that join to a token, only the one that its own bytes come to ever happens (see the module).
-    pub(crate) fn effective_merges(&self) -> (&[Merge], bool) {
-        let effective = self.effective.get_or_init(|| match reachable::reachable(self) {
-            Some((merges, reachable)) => self.effective_of(merges, &reachable),
-            None => self.effective_by_merging(),
-        });
-        (effective.merges.as_deref().unwrap_or(&self.merges), effective.all_reachable)
-    }
-
-    /// What is known of the merges that ever happen, and of the tokens that they come to.
-    fn effective_of(&self, merges: Vec<Merge>, reachable: &[bool]) -> Effective {
-        let all_reachable = self.spelled.iter().zip(reachable).all(|(&spelled, &reachable)| reachable || !spelled);
-        Effective { merges: (merges != self.merges).then_some(merges), all_reachable }
-    }
-
-    /// The same by merging the bytes of every token.
-    fn effective_by_merging(&self) -> Effective {
-        let (mut parts, mut merges, mut all_reachable) = (Vec::new(), Vec::new(), true);
-        for id in (0..self.len() as u32).filter(|&id| self.spelled[id as usize]) {
-            parts.clear();
-            let last = merge_token(self, self.token(id).unwrap_or_default(), &mut parts);
-            all_reachable &= parts == [id];
-            if let Some((left, right)) = last.filter(|_| parts == [id]) {
-                let rank = self.step(left, right).map_or(u32::MAX, |step| step.rank);
-                merges.push((rank, Merge { left, right, product: id }));
-            }
-        }
-        merges.sort_unstable_by_key(|(rank, merge)| (*rank, merge.product));
-        let merges: Vec<Merge> = merges.into_iter().map(|(_, merge)| merge).collect();
-        Effective { merges: (merges != self.merges).then_some(merges), all_reachable }
     }
 
     /// Whether a piece that is a token is that token, whatever the merges say.

@@ -1,4 +1,4 @@
-//! Which tokens their own bytes come to, without merging any.
+//! Which merges ever happen, and which tokens their own bytes come to, without merging any.
 //!
 //! Naive: merge the bytes of every token, [`merge_token`](super::merge_token): a heap of millions of entries for a token
 //! of millions of bytes, 28 s for the 30 tokens of ten million equal letters.
@@ -12,9 +12,59 @@
 //! Invariant: the answers are those of the naive way; where merges are not in order, there may be none.
 //! Source: H. van Antwerpen and A. Neubeck, *So many tokens, so little time* (2024).
 
-use super::{Merge, Model};
+use super::{Merge, Model, merge_token};
 
 const NONE: u32 = u32::MAX;
+
+/// The merges that ever happen.
+#[derive(Debug, Clone)]
+pub(super) struct Effective {
+    /// `None`: all of them.
+    pub(super) merges: Option<Vec<Merge>>,
+    /// Whether every token is what its own bytes come to.
+    pub(super) all_reachable: bool,
+}
+
+impl Model {
+    /// Whether some token is not what its own bytes come to.
+    pub(crate) fn has_unreachable(&self) -> bool {
+        !self.effective_merges().1
+    }
+
+    /// The merges that ever happen, in order, and whether every token is what its own bytes come to.
+    ///
+    /// Of all pairs that join to a token, only the one that its own bytes come to ever happens (see the module).
+    pub(crate) fn effective_merges(&self) -> (&[Merge], bool) {
+        let effective = self.effective.get_or_init(|| match reachable(self) {
+            Some((merges, reachable)) => self.effective_of(merges, &reachable),
+            None => self.effective_by_merging(),
+        });
+        (effective.merges.as_deref().unwrap_or(&self.merges), effective.all_reachable)
+    }
+
+    /// What is known of the merges that ever happen, and of the tokens that they come to.
+    pub(super) fn effective_of(&self, merges: Vec<Merge>, reachable: &[bool]) -> Effective {
+        let all_reachable = self.spelled.iter().zip(reachable).all(|(&spelled, &reachable)| reachable || !spelled);
+        Effective { merges: (merges != self.merges).then_some(merges), all_reachable }
+    }
+
+    /// The same by merging the bytes of every token.
+    fn effective_by_merging(&self) -> Effective {
+        let (mut parts, mut merges, mut all_reachable) = (Vec::new(), Vec::new(), true);
+        for id in (0..self.len() as u32).filter(|&id| self.spelled[id as usize]) {
+            parts.clear();
+            let last = merge_token(self, self.token(id).unwrap_or_default(), &mut parts);
+            all_reachable &= parts == [id];
+            if let Some((left, right)) = last.filter(|_| parts == [id]) {
+                let rank = self.step(left, right).map_or(u32::MAX, |step| step.rank);
+                merges.push((rank, Merge { left, right, product: id }));
+            }
+        }
+        merges.sort_unstable_by_key(|(rank, merge)| (*rank, merge.product));
+        let merges: Vec<Merge> = merges.into_iter().map(|(_, merge)| merge).collect();
+        Effective { merges: (merges != self.merges).then_some(merges), all_reachable }
+    }
+}
 
 /// The merges that ever happen, in order, and for every id whether its token's bytes come to it; `None` where only
 /// merging tells.
