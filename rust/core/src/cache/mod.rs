@@ -30,6 +30,9 @@ pub(crate) const NEAR: usize = 256;
 /// How many pieces are looked up together: of those that have to be merged there are several, then.
 pub(crate) const BLOCK: usize = 4 * NEAR;
 
+/// So many ids of a piece are written at once, where they do not fit into a value.
+pub(crate) const MANY: usize = 16;
+
 /// The budget where `TOKFAST_CACHE_BYTES` is not set.
 const BUDGET: usize = 64 << 20;
 /// Lines of the smallest cache (22 KiB), and of the largest (64 MiB): not a power of two, so that it fills the budget.
@@ -63,6 +66,8 @@ pub(crate) struct BlockRoom {
     pub(crate) values: Vec<u128>,
     /// The places of those that are not in their lines.
     pub(crate) some: Vec<u32>,
+    /// Those of them that are merged together.
+    pub(crate) queues: Vec<Vec<u32>>,
     /// The ids of pieces that have more than fit into a value.
     pub(crate) more: Vec<u32>,
     /// Room for all ids that [`NEAR`] values hold.
@@ -75,11 +80,12 @@ impl BlockRoom {
             keys: vec![0; BLOCK],
             homes: vec![0; NEAR],
             values: vec![0; BLOCK],
+            queues: Vec::new(),
             more: Vec::new(),
             // Room for what is written before it is known to count.
             some: vec![0; BLOCK + NEAR + 1],
-            // Ids are stored by fours, of which fewer may count.
-            ids: vec![0; (NEAR + 1) * IDS],
+            // So many are stored at once, of which fewer may count.
+            ids: vec![0; NEAR * MANY],
         }
     }
 }

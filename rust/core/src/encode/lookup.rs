@@ -11,7 +11,7 @@
 
 use super::passes::{ask, emit, take};
 use super::{Sink, encode_piece};
-use crate::cache::{self, BLOCK, BlockRoom, Cache, Found, NEAR, Workspace};
+use crate::cache::{self, BlockRoom, Cache, Found, NEAR, Workspace};
 use crate::error::Result;
 use crate::interrupt::Interrupt;
 use crate::merge::{self, Merger, PACKED};
@@ -73,7 +73,7 @@ impl<const KEEPS: bool> Known<'_, KEEPS> {
     }
 }
 
-/// Looks up the pieces of a block of at most [`BLOCK`]; returns where the last one ends.
+/// Looks up the pieces of a block of at most [`cache::BLOCK`]; returns where the last one ends.
 #[inline]
 pub(super) fn look_up<S: Sink>(
     tokens: (&Model, Option<&Merger>),
@@ -106,7 +106,7 @@ pub(super) fn look_up<S: Sink>(
     let BlockRoom { values, more, ids, .. } = &mut work.room;
     for mut left in values[..number].chunks(NEAR) {
         loop {
-            let (kept, done) = emit(left, ids);
+            let (kept, done) = emit(left, more, ids);
             sink.extend(&ids[..kept]);
             let Some((&value, after)) = left[done..].split_first() else { break };
             if let Some((at, number)) = cache::place(value) {
@@ -128,7 +128,7 @@ fn find_rest<const KEEPS: bool>(
     number: usize,
     interrupt: &Interrupt<'_>,
 ) -> Result<usize> {
-    let Workspace { cache, room: BlockRoom { values, keys, some, more, .. }, misses, .. } = work;
+    let Workspace { cache, room: BlockRoom { values, keys, some, queues, more, .. }, misses, .. } = work;
     more.clear();
     let mut known = Known::<KEEPS> { values, more, sum: 0 };
     for &at in &some[..number] {
@@ -155,7 +155,7 @@ fn find_rest<const KEEPS: bool>(
         }
     }
     if new > 0 {
-        merge_new(tokens, (cache, misses), block, keys, &mut some[..new], &mut known, interrupt)?;
+        merge_new(tokens, (cache, misses, queues), block, keys, &mut some[..new], &mut known, interrupt)?;
     }
     Ok(known.sum)
 }
@@ -186,24 +186,24 @@ fn find<const KEEPS: bool>(
 #[inline(never)]
 fn merge_new<const KEEPS: bool>(
     tokens: (&Model, Option<&Merger>),
-    (cache, misses): (&mut Cache, &mut u64),
+    (cache, misses, queues): (&mut Cache, &mut u64, &mut Vec<Vec<u32>>),
     block: Block<'_>,
     keys: &[u128],
     new: &mut [u32],
     known: &mut Known<'_, KEEPS>,
     interrupt: &Interrupt<'_>,
 ) -> Result<()> {
-    let mut queues = [[0u32; BLOCK]; merge::CLASSES];
-    let mut waiting = [0; merge::CLASSES];
+    queues.resize_with(merge::CLASSES, Vec::new);
+    queues.iter_mut().for_each(Vec::clear);
     // The places of new pieces by their keys.
-    let mut seen = [u16::MAX; BLOCK];
+    let mut seen = [u16::MAX; NEAR];
     let (mut others, mut again) = (0, new.len());
     let mut next = 0;
     while next < again {
         let at = new[next];
         let (from, end) = block.span(at as usize);
         let piece = &block.text[from..end];
-        let same = &mut seen[cache::home(keys[at as usize], BLOCK)];
+        let same = &mut seen[cache::home(keys[at as usize], NEAR)];
         if keys.get(usize::from(*same)) == Some(&keys[at as usize]) && block.piece(usize::from(*same)) == piece {
             again -= 1;
             new.swap(next, again);
@@ -213,9 +213,7 @@ fn merge_new<const KEEPS: bool>(
         next += 1;
         match tokens.1 {
             Some(merger) if piece.len() <= PACKED && merger.exception(block.text, from, end).is_none() => {
-                let class = merge::class(piece.len());
-                queues[class][waiting[class]] = at;
-                waiting[class] += 1;
+                queues[merge::class(piece.len())].push(at);
             }
             _ => {
                 new[others] = at;
@@ -234,10 +232,10 @@ fn merge_new<const KEEPS: bool>(
         }
     };
     if let Some(merger) = tokens.1 {
-        for (queue, waiting) in queues.iter().zip(waiting) {
+        for queue in queues {
             merger.merge_many(
                 block.text,
-                &queue[..waiting],
+                queue,
                 |at| block.span(at as usize),
                 |at, ids, number| {
                     let key = keys[at as usize];

@@ -14,7 +14,7 @@
 #![allow(clippy::inline_always)]
 
 use super::lookup::Block;
-use crate::cache::{self, BlockRoom, IDS, LINE, NEAR, Workspace};
+use crate::cache::{self, BlockRoom, IDS, LINE, MANY, NEAR, Workspace};
 use crate::prefetch::prefetch;
 
 /// The part of a line where the value of a key lies, for each combination of equal halves of its two keys.
@@ -194,17 +194,22 @@ fn take_any<const KEEPS: bool>(
     (before + rest, sum)
 }
 
-/// Writes the ids of values to the front of `ids`, up to the first value that has none inside; returns how many ids, and
-/// how many values. `ids` has room for them all.
+/// Writes the ids of values to the front of `ids`, up to the first value whose ids have no room; those that are not inside
+/// their value lie in `more`. Returns how many ids, and how many values. `ids` has room for [`MANY`] ids of each value.
 #[inline]
-pub(super) fn emit(values: &[u128], ids: &mut [u32]) -> (usize, usize) {
+pub(super) fn emit(values: &[u128], more: &[u32], ids: &mut [u32]) -> (usize, usize) {
     let mut kept = 0;
     let stop = values.iter().position(|&value| {
         let number = cache::number(value);
-        if !cache::is_found(number) {
-            return true;
+        if cache::is_found(number) {
+            ids[kept..kept + IDS].copy_from_slice(&cache::ids(value));
+            kept += number;
+            return false;
         }
-        ids[kept..kept + IDS].copy_from_slice(&cache::ids(value));
+        // Always as many are copied: a copy of a length that nobody can foresee costs more than these bytes.
+        let Some((at, number)) = cache::place(value) else { return true };
+        let Some(many) = more[at as usize..].first_chunk::<MANY>().filter(|_| number <= MANY) else { return true };
+        ids[kept..kept + MANY].copy_from_slice(many);
         kept += number;
         false
     });
