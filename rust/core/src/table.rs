@@ -234,6 +234,11 @@ impl<V: Copy + Default> PairTable<V> {
         Self { slots: vec![(EMPTY, V::default()); slots], used: 0, shift: 64 - slots.trailing_zeros() }
     }
 
+    /// How many pairs are in the table.
+    pub(crate) fn len(&self) -> usize {
+        self.used
+    }
+
     /// Asks for the memory in which a pair is looked for.
     #[inline]
     pub(crate) fn prefetch(&self, key: u64) {

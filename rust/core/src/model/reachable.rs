@@ -69,7 +69,8 @@ impl Model {
 /// The merges that ever happen, in order, and for every id whether its token's bytes come to it; `None` where only
 /// merging tells.
 pub(super) fn reachable(model: &Model) -> Option<(Vec<Merge>, Vec<bool>)> {
-    if !model.starts_from_bytes() {
+    // A pair that is listed twice has the rank of its last place, and equal ranks are no order.
+    if !model.starts_from_bytes() || model.tied || model.steps.len() != model.merges.len() {
         return None;
     }
     // Symbols are numbered in the order in which they are made, the bytes first.
@@ -87,15 +88,9 @@ pub(super) fn reachable(model: &Model) -> Option<(Vec<Merge>, Vec<bool>)> {
         last[merge.product as usize] = place;
     }
     let mut merges = Vec::with_capacity(model.merges.len());
-    let mut before = None;
     // Tokens of a merge whose part is made later: another merge must come to them.
     let mut doubtful = Vec::new();
     for (merge, place) in model.merges.iter().zip(1..) {
-        let rank = model.step(merge.left, merge.right)?.rank;
-        // A pair that is listed twice has the rank of its last place.
-        if before.replace(rank).is_some_and(|before| before >= rank) {
-            return None;
-        }
         let (left, right) = (symbols[merge.left as usize], symbols[merge.right as usize]);
         // Only one pair ever comes to a token, and none does where a part is never made.
         if left == NONE || right == NONE || symbols[merge.product as usize] != NONE {
