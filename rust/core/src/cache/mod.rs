@@ -35,7 +35,7 @@ pub(crate) const MANY: usize = 16;
 
 /// The budget where `TOKFAST_CACHE_BYTES` is not set.
 const BUDGET: usize = 64 << 20;
-/// Lines of the smallest cache (22 KiB), and of the largest (64 MiB): not a power of two, so that it fills the budget.
+/// Lines of the smallest cache (22 KiB), and of the largest (60 MiB): not a power of two, so that it fills the budget.
 /// Lines that are half full have few pieces in their other line.
 const LEAST: usize = 1 << 8;
 const MOST: usize = 3 << 18;

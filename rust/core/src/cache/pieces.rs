@@ -48,7 +48,7 @@ pub(crate) enum Found<'c> {
 impl Cache {
     /// Bytes of memory for one of so many lines.
     pub(crate) fn bytes_for(lines: usize) -> usize {
-        lines * (LINE + 4 * WORDS) + Slots::bytes_for(lines / 2)
+        lines * LINE + Records::bytes_for(lines * WORDS) + Slots::bytes_for(lines / 2)
     }
 
     /// One of so many lines, at least 16.
@@ -255,10 +255,14 @@ mod tests {
     fn what_is_kept_comes_back_and_nothing_else() {
         for lines in [16, 48, 64, 1 << 12] {
             let mut cache = Cache::with_lines(lines);
-            let mut kept = HashMap::new();
+            let mut kept: HashMap<Vec<u8>, Vec<u32>> = HashMap::new();
             for number in 0..6000u32 {
-                if number == 4000 {
-                    cache.grow(lines * 4);
+                // Sizes need not be multiples of one another.
+                if let Some(times) = [(2000, 2), (4000, 3), (5000, 8)].into_iter().find(|&(at, _)| at == number) {
+                    cache.grow(lines * times.1);
+                    for (piece, ids) in &kept {
+                        assert!(look(&mut cache, piece).is_none_or(|found| found == *ids), "{number}: {piece:?}");
+                    }
                 }
                 // Any bytes, also those that pad nothing: a piece and the same with a zero after it differ.
                 let mut piece = number.to_le_bytes().repeat(1 + number as usize % 5);

@@ -25,10 +25,20 @@ fn words_of(len: usize) -> usize {
     len.div_ceil(4)
 }
 
+/// The size of a ring: a power of two, so that each size divides every greater one.
+fn room_for(words: usize) -> usize {
+    1 << words.max(1).ilog2()
+}
+
 impl Records {
-    /// A ring of so many words.
+    /// Bytes of memory for a ring of at most so many words.
+    pub(super) fn bytes_for(words: usize) -> usize {
+        4 * room_for(words)
+    }
+
+    /// A ring of at most so many words, at least half of them.
     pub(super) fn with_words(words: usize) -> Self {
-        Self { words: vec![0; words], next: 0, oldest: 0 }
+        Self { words: vec![0; room_for(words)], next: 0, oldest: 0 }
     }
 
     /// Where a record goes that takes so many words: never around the end.
@@ -99,8 +109,12 @@ impl Records {
         self.words.get(from..from + ids)
     }
 
-    /// Moves everything that is still there into a larger ring; pointers stay as they are.
+    /// Moves everything that is still there into a larger ring, of at most so many words; pointers stay as they are.
     pub(super) fn grow(&mut self, words: usize) {
+        let words = room_for(words);
+        if words <= self.words.len() {
+            return;
+        }
         let old = std::mem::replace(&mut self.words, vec![0; words]);
         let (room, wide) = (old.len() as u64, words as u64);
         if room == 0 {
@@ -129,8 +143,11 @@ mod tests {
         let ids = |number: u32| (0..number % 5).map(|index| number + index).collect::<Vec<u32>>();
         let (mut kept, mut places) = (Vec::new(), Vec::new());
         for number in 0..500 {
-            if number == 300 {
-                records.grow(256);
+            match number {
+                200 => records.grow(96),
+                300 => records.grow(256),
+                400 => records.grow(3 * 256),
+                _ => {}
             }
             let nameless = records.put(b"", &[number; 3]).unwrap();
             assert_eq!(records.get(nameless, b""), Some(&[number; 3][..]));
