@@ -68,7 +68,7 @@ pub struct Tokenizer {
 }
 
 /// With so many tokens the first bytes, half as many as there are tokens, are merged the plain way: the tables of the fast
-/// ways take 40 to 90 ms for a hundred thousand tokens, and a process that encodes one prompt need not wait for them.
+/// ways take 10 to 80 ms for one or two hundred thousand tokens, and a process that encodes one prompt need not wait for them.
 const LARGE: usize = 1 << 12;
 
 /// Bytes of text, counted by any number of threads.

@@ -26,14 +26,13 @@ const WIDE: u32 = 1 << 24;
 
 /// The value of at most four ids; `None` where they do not fit.
 pub(crate) fn value_of(ids: &[u32]) -> Option<u128> {
-    if ids.len() > IDS || ids.get(IDS - 1).is_some_and(|&id| id >= WIDE) {
-        return None;
-    }
-    let packed = ids.iter().rev().fold(0, |value, &id| value << 32 | u128::from(id));
-    Some(packed | (ids.len() as u128) << 120)
+    let mut few = [0; IDS];
+    few.get_mut(..ids.len())?.copy_from_slice(ids);
+    value_of_few(&few, ids.len())
 }
 
-/// [`value_of`] the first ids, so many, of an array, without a look at how many there are.
+/// [`value_of`] the first ids, so many, of an array, without a branch on how many there are; `None` also where what follows
+/// them would not fit.
 #[inline]
 pub(crate) fn value_of_few<const N: usize>(ids: &[u32; N], number: usize) -> Option<u128> {
     const MASK: [u128; IDS + 1] = [0, (1 << 32) - 1, (1 << 64) - 1, (1 << 96) - 1, (1 << 120) - 1];

@@ -11,7 +11,7 @@
 //! Invariant: the ids of the parts are those of the piece, for any bytes: a character is here whatever looks like one, in
 //! text as in tokens.
 //! Measured: Chinese text is encoded at 48 MB/s fresh and 180 seen before (without cuts 28 and 43), Japanese at 64 and 119
-//! (29 and 38); 100 MB of mixed text with some of it take 4-9 % less time.
+//! (29 and 38); 100 MB of mixed text with some of it take 1-9 % less.
 //! Source: the filter was measured in the experiments that this crate began with.
 
 use crate::table::fold;
@@ -177,7 +177,7 @@ mod tests {
             broken in proptest::collection::vec((0..64usize, any::<u8>()), 0..4),
         ) {
             let mut text = text.into_bytes();
-            for (at, byte) in broken.into_iter().filter(|&(at, _)| at < 4) {
+            for (at, byte) in broken {
                 let at = at % text.len();
                 text[at] = byte;
             }
