@@ -167,8 +167,18 @@ def test_which_text_tokens_are_of(plain: Pair) -> None:
     for encoding in encodings:
         encoding.set_sequence_id(1)
     mine, theirs = encodings
+    assert mine.sequence_ids == theirs.sequence_ids == [1] * len(mine.ids)
+    # tokenizers keeps the range of sequence 0 beside that of sequence 1 in a hash map, and answers
+    # `token_to_sequence` with whichever comes first there: it is no oracle for this.
+    assert [mine.token_to_sequence(index) for index in range(len(mine.ids))] == mine.sequence_ids
+
+
+def test_which_text_tokens_of_a_pair_are_of(plain: Pair) -> None:
+    mine, theirs = (tok.encode("a cat", "sat", add_special_tokens=False) for tok in plain)
+    tokens = range(len(mine.ids))
     assert mine.sequence_ids == theirs.sequence_ids
-    assert mine.token_to_sequence(0) == theirs.token_to_sequence(0) == 1
+    assert [mine.token_to_sequence(i) for i in tokens] == [theirs.token_to_sequence(i) for i in tokens]
+    assert {mine.token_to_sequence(i) for i in tokens} == {0, 1}
 
 
 def test_hard_strings(pair: Pair) -> None:
