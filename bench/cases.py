@@ -168,7 +168,7 @@ CASES = (
         "small-calls",
         "call",
         "mixed_docs.jsonl",
-        "one call for one text of 10, 100 or 1,000 characters: the fixed cost of a call from Python",
+        "one call for one text of 10, 100 or 1,000 characters, for a list of ids or for their number",
         "batches, threads; lambdas around a peer's call cost it about 50 ns",
         (
             Contender("tiktoken"),

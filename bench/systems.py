@@ -7,6 +7,7 @@ and has the methods of the operations that its system can do:
 - ``encode_list(documents)``: a list of ids for each document;
 - ``count(documents)``: number of tokens of each document;
 - ``call(text)``: ids of one text;
+- ``count_one(text)``: how many there are;
 - ``decode(ids)``: text or bytes of one list of ids;
 - ``train(path, vocab_size)``: whatever training returns; ``merges`` makes it a list of pairs of bytes.
 
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -67,6 +68,7 @@ class Adapter:
 
     distribution: ClassVar[str]  # name on PyPI
     module: ClassVar[str]
+    call: Callable[[str], Any]
 
     def __init__(self, data: Path, vocabulary: str, threads: int) -> None:
         import_module(self.module)  # here, so that no timed part holds an import
@@ -77,6 +79,10 @@ class Adapter:
     def load(self, folder: Path, vocabulary: Vocabulary) -> None:
         """Load the vocabulary."""
         raise NotImplementedError
+
+    def count_one(self, text: str) -> int:
+        """Count the tokens of one text."""
+        return len(self.call(text))
 
     def flat(self, encoded: Any) -> NDArray[np.uint32]:
         """Join lists of ids to one array."""
@@ -274,6 +280,7 @@ class Tokfast(Adapter):
         else:
             self.tokenizer = tokfast.Tokenizer.from_file(folder / str(vocabulary.json))
         self.call = self.tokenizer.encode
+        self.count_one = self.tokenizer.count  # type: ignore[method-assign]
         self.decode = self.tokenizer.decode
 
     def encode(self, documents: list[str]) -> Any:

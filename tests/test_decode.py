@@ -98,6 +98,19 @@ def test_ids_of_any_kind(trained: tokfast.Tokenizer, kind: Any) -> None:
     assert trained.decode(kind(ids)) == "def f(): return 1\n"
 
 
+def test_a_list_may_change_while_it_is_read(trained: tokfast.Tokenizer) -> None:
+    ids: list[Any] = list(trained.encode("def f(): return 1\n"))
+
+    class Clears:
+        def __index__(self) -> int:
+            ids.clear()
+            return 0
+
+    first = ids[0]
+    ids[1] = Clears()
+    assert trained.decode_bytes(ids) == trained.decode_bytes([first, 0])
+
+
 def test_empty_ids_are_empty_text(trained: tokfast.Tokenizer) -> None:
     assert trained.decode([]) == ""
     assert trained.decode_bytes([]) == b""

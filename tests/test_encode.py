@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import pickle
 import random
 import time
 from typing import Any
@@ -202,6 +203,19 @@ def test_numpy_holds_the_same_ids(real: tokfast.Tokenizer) -> None:
     assert ids.dtype == np.uint32
     assert ids.tolist() == real.encode(text)
     assert real.encode_to_numpy("").shape == (0,)
+
+
+def test_lists_are_the_same_once_many_were_given(trained: tokfast.Tokenizer) -> None:
+    # One that has given out nothing yet makes a number for every id; later it takes them from its own.
+    fresh = pickle.loads(pickle.dumps(trained))
+    text = peers.code(2_000)
+    ids = fresh.encode_to_numpy(text).tolist()
+    for _ in range(2 * fresh.vocab_size // len(ids) + 2):
+        assert fresh.encode(text) == ids
+        assert fresh.encode_batch([text, "", text]).to_list() == [ids, [], ids]
+    batch = fresh.encode_batch([text])
+    batch.ids[:9] = 4_000_000_000  # the array is the user's; what no vocabulary has is a number too
+    assert batch.to_list() == [[4_000_000_000] * 9 + ids[9:]]
 
 
 @pytest.mark.parametrize("threads", [None, 1, 2, 5])

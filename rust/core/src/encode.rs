@@ -94,7 +94,7 @@ impl<'e> Encoder<'e> {
     ) -> Self {
         let (mut memory, grew) = pool.borrow(bytes, threads);
         if grew {
-            seed(model, &mut memory.workspace.cache);
+            seed(model, &mut memory.workspace().cache);
         }
         Self { model, merger, pretokenizer, memory: Some(memory) }
     }
@@ -116,8 +116,8 @@ impl<'e> Encoder<'e> {
             });
         };
         let mut checked = 0;
-        let mut room = std::mem::take(&mut memory.workspace.ends);
-        let mut finer = std::mem::take(&mut memory.workspace.finer);
+        let mut room = std::mem::take(&mut memory.workspace().ends);
+        let mut finer = std::mem::take(&mut memory.workspace().finer);
         let outcome = self.pretokenizer.split_batches(&mut room, text, |base, ends| {
             let mut start = base;
             let ends = match (self.merger, ends.last()) {
@@ -129,10 +129,10 @@ impl<'e> Encoder<'e> {
             };
             for block in ends.chunks(BLOCK) {
                 let block = Block { text, base, start, ends: block };
-                start = look_up((self.model, self.merger), &mut memory.workspace, block, sink, interrupt)?;
+                start = look_up((self.model, self.merger), memory.workspace(), block, sink, interrupt)?;
             }
             if memory.grow_if_full() {
-                seed(self.model, &mut memory.workspace.cache);
+                seed(self.model, &mut memory.workspace().cache);
             }
             if start - checked > 1 << 20 {
                 checked = start;
@@ -141,8 +141,8 @@ impl<'e> Encoder<'e> {
             // Nobody looks at the error.
             if sink.is_full() { Err(Error::Interrupted) } else { Ok(()) }
         });
-        memory.workspace.ends = room;
-        memory.workspace.finer = finer;
+        memory.workspace().ends = room;
+        memory.workspace().finer = finer;
         if sink.is_full() { Ok(()) } else { outcome }
     }
 }

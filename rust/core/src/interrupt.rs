@@ -41,9 +41,9 @@ pub struct Progress {
 /// A flag that says stop, and the callback that may raise it.
 pub struct Interrupt<'a> {
     poll: &'a (dyn Fn(Progress, &str) -> bool + Sync),
-    owner: ThreadId,
-    start: Instant,
-    /// Milliseconds after `start` at which the callback is due.
+    /// The thread that asks, and when it began; none if nobody is asked. A call for a few bytes has no time for a clock.
+    owner: Option<(ThreadId, Instant)>,
+    /// Milliseconds after the beginning at which the callback is due.
     due: AtomicU64,
     raised: AtomicBool,
     phase: AtomicU8,
@@ -63,10 +63,19 @@ impl<'a> Interrupt<'a> {
     /// `poll` is told the progress and what was done last, and answers whether to stop; it is called on the current thread only.
     #[must_use]
     pub fn new(poll: &'a (dyn Fn(Progress, &str) -> bool + Sync)) -> Self {
+        Self { owner: Some((std::thread::current().id(), Instant::now())), ..Self::unasked(poll) }
+    }
+
+    /// One that never stops anything.
+    #[must_use]
+    pub fn never() -> Interrupt<'static> {
+        Interrupt::unasked(&|_, _| false)
+    }
+
+    fn unasked(poll: &'a (dyn Fn(Progress, &str) -> bool + Sync)) -> Self {
         Self {
             poll,
-            owner: std::thread::current().id(),
-            start: Instant::now(),
+            owner: None,
             due: AtomicU64::new(INTERVAL.as_millis() as u64),
             raised: AtomicBool::new(false),
             phase: AtomicU8::new(0),
@@ -74,12 +83,6 @@ impl<'a> Interrupt<'a> {
             total: AtomicU64::new(0),
             detail: Mutex::default(),
         }
-    }
-
-    /// One that never stops anything.
-    #[must_use]
-    pub fn never() -> Interrupt<'static> {
-        Interrupt::new(&|_, _| false)
     }
 
     /// Begins a phase of `total` units of work.
@@ -115,14 +118,13 @@ impl<'a> Interrupt<'a> {
         if self.raised.load(Relaxed) {
             return Err(Error::Interrupted);
         }
-        if std::thread::current().id() != self.owner
-            || (self.start.elapsed().as_millis() as u64) < self.due.load(Relaxed)
-        {
+        let Some((owner, start)) = self.owner else { return Ok(()) };
+        if std::thread::current().id() != owner || (start.elapsed().as_millis() as u64) < self.due.load(Relaxed) {
             return Ok(());
         }
         let detail = self.detail.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let stop = (self.poll)(self.progress(), &detail);
-        self.due.store((self.start.elapsed() + INTERVAL).as_millis() as u64, Relaxed);
+        self.due.store((start.elapsed() + INTERVAL).as_millis() as u64, Relaxed);
         if stop {
             self.raised.store(true, Relaxed);
             return Err(Error::Interrupted);

@@ -223,6 +223,8 @@ pub struct SpecialTokens {
     always: Finders,
     /// Finds all.
     all: Finders,
+    /// Whether `all.raw` finds every one that is special.
+    all_raw: bool,
 }
 
 impl SpecialTokens {
@@ -251,7 +253,8 @@ impl SpecialTokens {
             Finders::of(&tokens.iter().filter(|token| keep(token)).collect::<Vec<_>>(), normalizer)
         };
         let (always, all) = (finders(|token| !token.special)?, finders(|_| true)?);
-        Ok(Self { tokens, normalizer: normalizer.clone(), always, all })
+        let all_raw = !tokens.iter().any(|token| token.special && token.normalized);
+        Ok(Self { tokens, normalizer: normalizer.clone(), always, all, all_raw })
     }
 
     /// Whether every token is found as it is spelled, and takes nothing else along.
@@ -312,6 +315,8 @@ impl SpecialTokens {
         };
         let refused: Vec<&SpecialToken> = match disallowed {
             Which::None => return Ok(()),
+            // Mostly there is none at all, which takes no finder of its own.
+            Which::All if self.all_raw && self.all.raw.find(text, 0).is_none() => return Ok(()),
             Which::All => self.tokens.iter().filter(|token| token.special && !allows(&token.content)).collect(),
             Which::These(names) => names.iter().map(|name| self.named(name)).collect::<Result<_>>()?,
         };

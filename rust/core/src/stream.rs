@@ -96,7 +96,7 @@ impl Stream {
     /// Takes the next ids, and gives the bytes that no later id can change. An unknown id is an error, and none is taken.
     pub fn feed(&mut self, tokenizer: &Tokenizer, ids: &[u32]) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        tokenizer.vocabulary().join(ids, !self.begun, &mut bytes)?;
+        tokenizer.vocabulary().join(tokenizer.rows(), ids, !self.begun, &mut bytes)?;
         if !self.begun && !ids.is_empty() {
             self.begun = true;
             let whole = tokenizer.decoder().map_or(&[][..], |decoder| &decoder.whole);

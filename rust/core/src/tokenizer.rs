@@ -17,7 +17,7 @@ pub use training::Report;
 use crate::batch;
 pub use crate::batch::Batch;
 use crate::cache::{CacheStats, Pool};
-use crate::decode::{Decoder, Surfaces, Vocabulary};
+use crate::decode::{Decoder, Rows, Surfaces, Vocabulary};
 use crate::encode::{self, Count, Encoder, Sink};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
@@ -56,6 +56,8 @@ pub struct Tokenizer {
     specials: SpecialTokens,
     /// How ids become text, where tokens are not the bytes they stand for.
     decoder: Option<(Decoder, Surfaces)>,
+    /// Made when something is decoded.
+    rows: OnceLock<Arc<Rows>>,
     /// Ids before and after a text under `add_special_tokens`.
     template: (Vec<u32>, Vec<u32>),
     report: Option<Arc<Report>>,
@@ -135,6 +137,7 @@ impl Tokenizer {
             model,
             specials,
             decoder: None,
+            rows: OnceLock::new(),
             template: (Vec::new(), Vec::new()),
             report: None,
             merger: OnceLock::new(),
@@ -171,6 +174,7 @@ impl Tokenizer {
     pub fn with_decoder(mut self, decoder: Decoder) -> Self {
         let surfaces = decoder.surfaces(&self.model, &self.specials, self.vocab_size());
         self.decoder = Some((decoder, surfaces));
+        self.rows = OnceLock::new();
         self
     }
 
@@ -354,10 +358,15 @@ impl Tokenizer {
         }
     }
 
+    /// The same laid out for many ids.
+    pub(crate) fn rows(&self) -> &Rows {
+        self.rows.get_or_init(|| Arc::new(Rows::new(self.vocabulary())))
+    }
+
     /// The bytes that ids stand for.
     pub fn decode(&self, ids: &[u32]) -> Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(ids.len() * 4);
-        self.vocabulary().decode(ids, &mut bytes)?;
+        let mut bytes = Vec::with_capacity(ids.len() * 5 + 16);
+        self.vocabulary().decode(self.rows(), ids, &mut bytes)?;
         Ok(bytes)
     }
 

@@ -1,12 +1,15 @@
 //! `tokfast.TokenBatch`.
 
+use std::sync::Arc;
+
 use numpy::{IntoPyArray, PyArray1, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyInt, PyIterator, PyList, PySlice, PyTuple};
+use pyo3::types::{PyCapsule, PyIterator, PyList, PySlice, PyTuple};
 use tokfast::Batch;
 
 use crate::arrow;
+use crate::numbers::Numbers;
 
 /// The ids of many texts: one flat array, and where each text begins.
 ///
@@ -15,11 +18,13 @@ use crate::arrow;
 pub(crate) struct TokenBatch {
     ids: Py<PyArray1<u32>>,
     offsets: Py<PyArray1<i64>>,
+    numbers: Arc<Numbers>,
 }
 
 impl TokenBatch {
-    pub(crate) fn new(py: Python<'_>, batch: Batch) -> Self {
-        Self { ids: batch.ids.into_pyarray(py).unbind(), offsets: batch.offsets.into_pyarray(py).unbind() }
+    pub(crate) fn new(py: Python<'_>, batch: Batch, numbers: Arc<Numbers>) -> Self {
+        let (ids, offsets) = (batch.ids.into_pyarray(py).unbind(), batch.offsets.into_pyarray(py).unbind());
+        Self { ids, offsets, numbers }
     }
 
     fn row<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyAny>> {
@@ -27,26 +32,6 @@ impl TokenBatch {
         let bound =
             |at: usize| offsets.get(at).copied().ok_or_else(|| PyIndexError::new_err("the offsets were changed"));
         self.ids.bind(py).get_item(PySlice::new(py, bound(index)? as isize, bound(index + 1)? as isize, 1))
-    }
-}
-
-/// The `int` objects of ids, each made once: a text uses few ids often, and a new object costs more than one more owner.
-struct Numbers<'py>(Vec<Option<Bound<'py, PyInt>>>);
-
-impl<'py> Numbers<'py> {
-    /// For these ids; with no room where they are too few to repeat much, or greater than any vocabulary's.
-    fn for_ids(py: Python<'py>, ids: &[u32]) -> PyResult<Self> {
-        py.check_signals()?;
-        let room = ids.iter().max().map_or(0, |&greatest| greatest as usize + 1);
-        Ok(Self(if room <= ids.len() { vec![None; room] } else { Vec::new() }))
-    }
-
-    fn list(&mut self, py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {
-        if self.0.is_empty() {
-            return PyList::new(py, ids);
-        }
-        let numbers = ids.iter().map(|&id| self.0[id as usize].get_or_insert_with(|| PyInt::new(py, id)).clone());
-        PyList::new(py, numbers)
     }
 }
 
@@ -69,12 +54,12 @@ impl TokenBatch {
         let (ids, offsets) = (self.ids.bind(py).readonly(), self.offsets.bind(py).readonly());
         let changed = || PyIndexError::new_err("the ids or the offsets were changed");
         let (ids, offsets) = (ids.as_slice().map_err(|_| changed())?, offsets.as_slice().map_err(|_| changed())?);
-        let mut numbers = Numbers::for_ids(py, ids)?;
+        py.check_signals()?;
         let list = PyList::empty(py);
         for ends in offsets.windows(2) {
             let bound = |end: i64| usize::try_from(end).map_err(|_| changed());
             let row = ids.get(bound(ends[0])?..bound(ends[1])?).ok_or_else(changed)?;
-            list.append(numbers.list(py, row)?)?;
+            list.append(self.numbers.list(py, row)?)?;
         }
         Ok(list)
     }

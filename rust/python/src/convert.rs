@@ -136,6 +136,14 @@ pub(crate) fn ids(object: &Bound<'_, PyAny>, vocab_size: usize) -> PyResult<Vec<
     if object.is_instance_of::<PyString>() {
         return Err(PyTypeError::new_err("ids must be integers, not a str; to turn text into ids, use encode"));
     }
+    if let Ok(list) = object.cast_exact::<PyList>() {
+        // Asking for an item may run Python's `__index__`, which may change the list: it is read as it is then.
+        let mut ids = Vec::with_capacity(list.len());
+        for (position, item) in list.iter().enumerate() {
+            ids.push(id_at(&item, position, vocab_size)?);
+        }
+        return Ok(ids);
+    }
     object.try_iter()?.enumerate().map(|(position, item)| id_at(&item?, position, vocab_size)).collect()
 }
 

@@ -10,6 +10,7 @@ mod batch;
 mod convert;
 mod error;
 mod files;
+mod numbers;
 mod stream;
 mod tokenizer;
 mod words;

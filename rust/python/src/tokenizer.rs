@@ -1,11 +1,12 @@
 //! `tokfast.Tokenizer`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use numpy::{IntoPyArray, PyArray1, ToPyArray};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyTuple};
+use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyList, PyTuple};
 use tokfast::formats::{self, Format, ReadOptions};
 use tokfast::offsets::{Characters, Located, NO_WORD};
 use tokfast::{EncodeOptions, Tokenizer};
@@ -13,6 +14,7 @@ use tokfast::{EncodeOptions, Tokenizer};
 use crate::batch::TokenBatch;
 use crate::convert::{self, Special};
 use crate::error::{run, run_short, to_py};
+use crate::numbers::Numbers;
 use crate::stream::StreamDecoder;
 
 /// Texts of fewer bytes are encoded without releasing the GIL: releasing costs more than it frees.
@@ -24,6 +26,7 @@ const SHORT: usize = 4096;
 #[pyclass(module = "tokfast", name = "Tokenizer", frozen)]
 pub(crate) struct PyTokenizer {
     pub(crate) inner: Tokenizer,
+    numbers: Arc<Numbers>,
 }
 
 /// Where tokens begin and end.
@@ -75,16 +78,19 @@ pub(crate) fn unpickle(data: &[u8], name: Option<String>, ranks: Option<Vec<u32>
     run_short(|_| {
         let tokenizer = formats::read(data, Some(Format::TokenizerJson), "the pickle", &ReadOptions::default())?;
         let tokenizer = tokenizer.with_name(name);
-        Ok(PyTokenizer {
-            inner: match ranks {
-                Some(ranks) => tokenizer.with_tied_ranks(&ranks)?,
-                None => tokenizer,
-            },
-        })
+        Ok(PyTokenizer::new(match ranks {
+            Some(ranks) => tokenizer.with_tied_ranks(&ranks)?,
+            None => tokenizer,
+        }))
     })
 }
 
 impl PyTokenizer {
+    pub(crate) fn new(inner: Tokenizer) -> Self {
+        let numbers = Arc::new(Numbers::new(inner.vocab_size()));
+        Self { inner, numbers }
+    }
+
     fn encode_ids(&self, py: Python<'_>, text: &Bound<'_, PyAny>, options: &Options) -> PyResult<Vec<u32>> {
         let text = convert::text(text)?;
         if text.len() < SHORT {
@@ -126,7 +132,7 @@ impl PyTokenizer {
     ) -> PyResult<Self> {
         let (format, options) = (format_of(format)?, read_options(pattern, special_tokens)?);
         let inner = run(py, None, |_| formats::read_file(&path, format, &options))?;
-        Ok(Self { inner: inner.with_name(name) })
+        Ok(Self::new(inner.with_name(name)))
     }
 
     /// Reads the tokenizer of a model on the Hugging Face Hub; the Hub's cache is the package's business.
@@ -156,7 +162,7 @@ impl PyTokenizer {
     ) -> PyResult<Self> {
         let (format, options) = (format_of(Some(format))?, read_options(pattern, special_tokens)?);
         let inner = run_short(|_| formats::read(data, format, "the bytes given", &options))?;
-        Ok(Self { inner: inner.with_name(name) })
+        Ok(Self::new(inner.with_name(name)))
     }
 
     /// Writes the tokenizer to a file, atomically.
@@ -169,15 +175,16 @@ impl PyTokenizer {
     /// The ids of a text.
     #[pyo3(signature = (text, *, add_special_tokens=false, allowed_special=None, disallowed_special=None),
            text_signature = "($self, text, *, add_special_tokens=False, allowed_special=(), disallowed_special=())")]
-    fn encode(
+    fn encode<'py>(
         &self,
-        py: Python<'_>,
-        text: &Bound<'_, PyAny>,
+        py: Python<'py>,
+        text: &Bound<'py, PyAny>,
         add_special_tokens: bool,
-        allowed_special: Option<&Bound<'_, PyAny>>,
-        disallowed_special: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Vec<u32>> {
-        self.encode_ids(py, text, &Options::new(add_special_tokens, allowed_special, disallowed_special)?)
+        allowed_special: Option<&Bound<'py, PyAny>>,
+        disallowed_special: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let options = Options::new(add_special_tokens, allowed_special, disallowed_special)?;
+        self.numbers.list(py, &self.encode_ids(py, text, &options)?)
     }
 
     /// The ids of a text as a numpy array.
@@ -284,7 +291,7 @@ impl PyTokenizer {
         let texts = convert::Texts::new(texts, "texts")?;
         let texts = texts.slices("texts")?;
         let batch = run(py, None, |interrupt| self.inner.encode_batch(&texts, &options.core(), threads, interrupt))?;
-        Ok(TokenBatch::new(py, batch))
+        Ok(TokenBatch::new(py, batch, Arc::clone(&self.numbers)))
     }
 
     /// How many ids a text has.
@@ -426,7 +433,7 @@ impl PyTokenizer {
     /// The same tokenizer with only the ids below `n`.
     fn with_vocab_size(&self, n: i128) -> PyResult<Self> {
         let n = convert::option(n, "the size given to with_vocab_size")?;
-        Ok(Self { inner: run_short(|_| self.inner.with_vocab_size(n))? })
+        Ok(Self::new(run_short(|_| self.inner.with_vocab_size(n))?))
     }
 
     #[getter]

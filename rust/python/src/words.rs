@@ -267,7 +267,7 @@ pub(crate) fn train_words(
         Some(base) => base.extend(words, pretokenizer, vocab_size, &special_tokens, &options, interrupt),
     })?;
     let report = Report { count_seconds, peak_memory: peak_memory(py), ..inner.report().cloned().unwrap_or_default() };
-    Ok(PyTokenizer { inner: inner.with_report(report) })
+    Ok(PyTokenizer::new(inner.with_report(report)))
 }
 
 /// The most memory the process has had, in bytes; 0 where the system does not say.

@@ -107,7 +107,7 @@ pub(crate) struct Workspace {
     share: usize,
     /// The generation of the pool it came from.
     generation: usize,
-    /// Pieces looked up, and those of them that were not found.
+    /// Pieces looked up since the pool was cleared, and those of them that were not found.
     pub(crate) lookups: u64,
     pub(crate) misses: u64,
 }
@@ -154,7 +154,11 @@ fn reclaim(own: &Arc<Idle>) -> bool {
     let Ok(pools) = POOLS.try_lock() else { return false };
     for pool in pools.iter().filter_map(Weak::upgrade).filter(|pool| !Arc::ptr_eq(pool, own)) {
         if let Ok(mut idle) = pool.workspaces.try_lock() {
-            while HELD.load(Relaxed) > budget() && idle.pop().is_some() {}
+            while HELD.load(Relaxed) > budget()
+                && let Some(workspace) = idle.pop()
+            {
+                pool.note(&workspace);
+            }
         }
     }
     HELD.load(Relaxed) <= budget()
@@ -163,10 +167,21 @@ fn reclaim(own: &Arc<Idle>) -> bool {
 /// What the clones of a pool share.
 #[derive(Debug, Default)]
 struct Idle {
-    workspaces: Mutex<Vec<Workspace>>,
+    // A call for one word would spend a tenth of its time moving a workspace.
+    #[allow(clippy::vec_box)]
+    workspaces: Mutex<Vec<Box<Workspace>>>,
     generation: AtomicUsize,
+    /// What was noted of workspaces that are no more.
     lookups: AtomicU64,
     misses: AtomicU64,
+}
+
+impl Idle {
+    /// Keeps the numbers of a workspace that will be no more.
+    fn note(&self, workspace: &Workspace) {
+        self.lookups.fetch_add(workspace.lookups, Relaxed);
+        self.misses.fetch_add(workspace.misses, Relaxed);
+    }
 }
 
 /// How well the cache of a tokenizer does.
@@ -212,36 +227,44 @@ impl Clone for Pool {
 #[derive(Debug)]
 pub(crate) struct Borrowed<'p> {
     pool: &'p Pool,
-    pub(crate) workspace: Workspace,
+    /// Only taken out to give it back.
+    workspace: Option<Box<Workspace>>,
 }
 
 impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
-        let mut workspace = std::mem::take(&mut self.workspace);
+        let Some(workspace) = self.workspace.take() else { return };
         let idle = &self.pool.0;
-        idle.lookups.fetch_add(std::mem::take(&mut workspace.lookups), Relaxed);
-        idle.misses.fetch_add(std::mem::take(&mut workspace.misses), Relaxed);
-        if workspace.generation == idle.generation.load(Relaxed)
-            && let Ok(mut workspaces) = idle.workspaces.try_lock()
-        {
-            workspaces.push(workspace);
+        if workspace.generation != idle.generation.load(Relaxed) {
+            return;
+        }
+        match idle.workspaces.try_lock() {
+            Ok(mut workspaces) => workspaces.push(workspace),
+            Err(_) => idle.note(&workspace),
         }
     }
 }
 
 impl Borrowed<'_> {
+    #[inline]
+    pub(crate) fn workspace(&mut self) -> &mut Workspace {
+        self.workspace.get_or_insert_default()
+    }
+
     /// Grows where more was put than there is room for; says whether it did.
     #[inline]
     pub(crate) fn grow_if_full(&mut self) -> bool {
-        let cache = &self.workspace.cache;
+        let cache = &self.workspace().cache;
         // Half full; and not asked again at once where the budget said no.
         cache.entries > cache.len() && cache.puts > cache.len() / 4 && self.grow()
     }
 
     #[cold]
     fn grow(&mut self) -> bool {
-        self.workspace.cache.puts = 0;
-        self.workspace.grow_to(self.workspace.lines() * STEP, &self.pool.0)
+        let pool = self.pool;
+        let workspace = self.workspace();
+        workspace.cache.puts = 0;
+        workspace.grow_to(workspace.lines() * STEP, &pool.0)
     }
 }
 
@@ -257,7 +280,7 @@ impl Pool {
         }
         // Text of n bytes has about n / 100 distinct pieces, short text more.
         let grew = workspace.grow_to(bytes / 32, &self.0);
-        (Borrowed { pool: self, workspace }, grew)
+        (Borrowed { pool: self, workspace: Some(workspace) }, grew)
     }
 
     /// Forgets everything; workspaces in use are forgotten when they come back.
@@ -273,15 +296,18 @@ impl Pool {
     /// How well it does.
     pub(crate) fn stats(&self) -> CacheStats {
         let (mut entries, mut bytes) = (0, 0);
+        let (mut lookups, mut misses) = (self.0.lookups.load(Relaxed), self.0.misses.load(Relaxed));
         if let Ok(workspaces) = self.0.workspaces.try_lock() {
             for workspace in workspaces.iter() {
                 entries += workspace.cache.entries as u64;
                 bytes += workspace.held as u64;
+                lookups += workspace.lookups;
+                misses += workspace.misses;
             }
         }
         CacheStats {
-            lookups: self.0.lookups.load(Relaxed),
-            misses: self.0.misses.load(Relaxed),
+            lookups,
+            misses,
             entries,
             bytes,
             process_bytes: HELD.load(Relaxed) as u64,
@@ -298,8 +324,8 @@ mod tests {
     fn a_share_that_is_too_small_for_anything_gives_the_least() {
         // The largest number of lines is no power of two: halving it passes the least by.
         let pool = Pool::default();
-        let (borrowed, grew) = pool.borrow(1 << 40, usize::MAX);
+        let (mut borrowed, grew) = pool.borrow(1 << 40, usize::MAX);
         assert!(grew);
-        assert_eq!(borrowed.workspace.cache.len(), LEAST);
+        assert_eq!(borrowed.workspace().cache.len(), LEAST);
     }
 }
