@@ -237,7 +237,8 @@ fn merge_new<const KEEPS: bool>(
                 block.text,
                 queue,
                 |at| block.span(at as usize),
-                |at, ids, number| {
+                |at, ids, begins| {
+                    let number = begins.count_ones() as usize;
                     let key = keys[at as usize];
                     match cache::value_of_few(ids, number).filter(|_| cache::is_short(key)) {
                         Some(value) => {

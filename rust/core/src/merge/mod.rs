@@ -4,8 +4,9 @@
 //! Idea: symbols are numbered by the rank of the merge that makes them, single bytes first, so one number says both which
 //! pair goes first and what it becomes. That is possible because only one pair ever makes a token: the two parts that the
 //! token's own bytes come to (see [`Model`]). Pairs lie in a perfect hash table ([`pairs`]), pairs of
-//! single bytes in a grid. A piece of at most [`PACKED`] bytes is merged in two small arrays ([`packed`]), a longer one
-//! goes through [`long`], in linear time, or through a heap while there were few of them.
+//! single bytes in a grid. A piece of at most [`PACKED`] bytes is merged in two small arrays ([`packed`]), a longer one by
+//! parts ([`windows`]), a run by a shorter one ([`runs`]); where that does not work out, it goes through [`long`], in linear
+//! time, or through a heap while there were few of them.
 //! Cost: about six table look-ups a typical word.
 //! Invariant: the ids are those of the model's `merge_all`.
 //! Source: the numbering is fastokens'; the packed minimum and the mask of living symbols were measured here.
@@ -14,6 +15,8 @@ mod cuts;
 mod long;
 mod packed;
 mod pairs;
+mod runs;
+mod windows;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -122,9 +125,15 @@ impl Merger {
                 piece,
                 &[0],
                 |_| (0, piece.len()),
-                |_, found, number| ids.extend_from_slice(&found[..number]),
+                |_, found, begins| ids.extend_from_slice(&found[..begins.count_ones() as usize]),
             );
             return Ok(());
+        }
+        if self.ordered {
+            let is_run = piece.len() >= runs::LEAST && runs::merge(self, piece, ids, interrupt)?;
+            if is_run || windows::merge(self, piece, ids, interrupt)? {
+                return Ok(());
+            }
         }
         let from = ids.len();
         if self.ordered && self.pays(piece.len()) {
@@ -146,6 +155,18 @@ impl Merger {
         self.ids[(symbol & !same) as usize] & !same | symbol & same
     }
 
+    /// How many bytes a symbol has.
+    fn length(&self, symbol: u32) -> usize {
+        let (mut bytes, mut left) = (0, vec![symbol]);
+        while let Some(symbol) = left.pop() {
+            match self.parts[symbol as usize] {
+                (part, _) if part == symbol => bytes += 1,
+                (one, other) => left.extend([one, other]),
+            }
+        }
+        bytes
+    }
+
     /// Whether [`Long`], which takes as long to make as a heap takes for some bytes a symbol, is made or worth it.
     fn pays(&self, bytes: usize) -> bool {
         const BYTES_A_SYMBOL: usize = 4;
@@ -155,15 +176,15 @@ impl Merger {
         }
     }
 
-    /// Hands the ids of pieces of a text to `done`, in any order, and how many they are: `span` says where each lies, by its
-    /// name, 1 to [`PACKED`] bytes, all of one [`class`].
+    /// Hands the ids of pieces of a text to `done`, in any order, and a bit for each byte that begins a token: `span` says
+    /// where each lies, by its name, 1 to [`PACKED`] bytes, all of one [`class`].
     #[inline]
     pub(crate) fn merge_many(
         &self,
         text: &[u8],
         names: &[u32],
         span: impl Fn(u32) -> (usize, usize),
-        done: impl FnMut(u32, &[u32; PACKED], usize),
+        done: impl FnMut(u32, &[u32; PACKED], u64),
     ) {
         packed::merge(self, text, names, span, done);
     }
@@ -277,7 +298,9 @@ mod tests {
                 let names: Vec<u32> = (0..pieces.len()).filter(|&name| packed::class(pieces[name].len()) == class).map(|name| name as u32).collect();
                 for portable in [false, true] {
                     let mut found = vec![Vec::new(); pieces.len()];
-                    let done = |name: u32, ids: &[u32; PACKED], number| found[name as usize] = ids[..number].to_vec();
+                    let done = |name: u32, ids: &[u32; PACKED], begins: u64| {
+                        found[name as usize] = ids[..begins.count_ones() as usize].to_vec();
+                    };
                     if portable {
                         packed::any(&merger, text.as_bytes(), &names, span, done);
                     } else {

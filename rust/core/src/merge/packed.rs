@@ -39,15 +39,15 @@ pub(crate) fn class(len: usize) -> usize {
     LONGEST.iter().map(|&longest| usize::from(len > longest)).sum::<usize>().min(CLASSES - 1)
 }
 
-/// Hands the ids of pieces of a text to `done`, in any order, and how many they are. `span` says where each lies, by its
-/// name: 1 to [`PACKED`] bytes, all of one [`class`].
+/// Hands the ids of pieces of a text to `done`, in any order, and a bit for each byte of the piece that begins a token.
+/// `span` says where each lies, by its name: 1 to [`PACKED`] bytes, all of one [`class`].
 #[inline]
 pub(super) fn merge(
     merger: &Merger,
     text: &[u8],
     names: &[u32],
     span: impl Fn(u32) -> (usize, usize),
-    done: impl FnMut(u32, &[u32; PACKED], usize),
+    done: impl FnMut(u32, &[u32; PACKED], u64),
 ) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx512f")
@@ -80,7 +80,7 @@ fn with_avx512(
     text: &[u8],
     names: &[u32],
     span: impl Fn(u32) -> (usize, usize),
-    done: impl FnMut(u32, &[u32; PACKED], usize),
+    done: impl FnMut(u32, &[u32; PACKED], u64),
 ) {
     any(merger, text, names, span, done);
 }
@@ -92,7 +92,7 @@ fn with_avx2(
     text: &[u8],
     names: &[u32],
     span: impl Fn(u32) -> (usize, usize),
-    done: impl FnMut(u32, &[u32; PACKED], usize),
+    done: impl FnMut(u32, &[u32; PACKED], u64),
 ) {
     any(merger, text, names, span, done);
 }
@@ -104,7 +104,7 @@ pub(super) fn any(
     text: &[u8],
     names: &[u32],
     span: impl Fn(u32) -> (usize, usize),
-    done: impl FnMut(u32, &[u32; PACKED], usize),
+    done: impl FnMut(u32, &[u32; PACKED], u64),
 ) {
     let Some((start, end)) = names.first().map(|&first| span(first)) else { return };
     match class(end - start) {
@@ -208,9 +208,9 @@ impl<const LANES: usize, const ROOM: usize> State<LANES, ROOM> {
         true
     }
 
-    /// Writes the ids; returns how many.
+    /// Writes the ids; returns a bit for each byte that begins a token.
     #[inline(always)]
-    fn finish(&self, merger: &Merger, ids: &mut [u32; PACKED]) -> usize {
+    fn finish(&self, merger: &Merger, ids: &mut [u32; PACKED]) -> u64 {
         let mut alive = self.alive;
         // The first symbol is always left: it stands in where there are fewer.
         let mut next = || {
@@ -222,7 +222,7 @@ impl<const LANES: usize, const ROOM: usize> State<LANES, ROOM> {
         few.fill_with(&mut next);
         let number = self.alive.count_ones() as usize;
         more[..number.saturating_sub(FEW)].fill_with(next);
-        number
+        self.alive
     }
 }
 
@@ -233,7 +233,7 @@ fn lanes<const LANES: usize, const ROOM: usize>(
     text: &[u8],
     names: &[u32],
     span: impl Fn(u32) -> (usize, usize),
-    mut done: impl FnMut(u32, &[u32; PACKED], usize),
+    mut done: impl FnMut(u32, &[u32; PACKED], u64),
 ) {
     let mut states = [State::<LANES, ROOM>::EMPTY; AT_ONCE];
     let mut ids = [0; PACKED];
@@ -251,8 +251,8 @@ fn lanes<const LANES: usize, const ROOM: usize>(
                 turn += 1;
                 continue;
             }
-            let number = state.finish(merger, &mut ids);
-            done(state.name, &ids, number);
+            let begins = state.finish(merger, &mut ids);
+            done(state.name, &ids, begins);
             if let Some(&name) = names.next() {
                 state.begin(merger, name, text, span(name));
             } else {
