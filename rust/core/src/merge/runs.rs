@@ -95,9 +95,8 @@ mod tests {
 
     #[test]
     fn what_is_no_run_is_left_to_others() {
-        let model = crate::model::Model::from_ranks(
-            &(0..=255u8).map(|byte| (vec![byte], u32::from(byte))).collect::<Vec<_>>(),
-        );
+        let model =
+            crate::model::Model::from_ranks(&(0..=255u8).map(|byte| (vec![byte], u32::from(byte))).collect::<Vec<_>>());
         let merger = Merger::new(&model.unwrap()).unwrap();
         let mut piece = vec![b'a'; LEAST];
         piece.push(b'b');
