@@ -60,9 +60,11 @@ def run_jobs(jobs: Iterable[JobType], start: Callable[[], Callable[[JobType], ob
     if threads <= 1:
         worker()
         return
-    with _BLAS_LIMIT, _one_blas_thread(), ThreadPoolExecutor(threads) as pool:
-        running = [pool.submit(worker) for _ in range(threads)]
+    # The calling thread works as well: it would only wait, and a thread more takes a millisecond to start.
+    with _BLAS_LIMIT, _one_blas_thread(), ThreadPoolExecutor(threads - 1) as pool:
+        running = [pool.submit(worker) for _ in range(threads - 1)]
         try:
+            worker()
             for done in running:
                 done.result()
         except BaseException:  # Ctrl-C arrives here
