@@ -30,6 +30,32 @@ fn room_for(words: usize) -> usize {
     1 << words.max(1).ilog2()
 }
 
+/// Four words of sixteen bytes.
+#[inline]
+fn four(bytes: &[u8; 16]) -> [u32; 4] {
+    let [a, b, c, d] = bytes.as_chunks().0 else { return [0; 4] };
+    [u32::from_le_bytes(*a), u32::from_le_bytes(*b), u32::from_le_bytes(*c), u32::from_le_bytes(*d)]
+}
+
+/// Whether words, four bytes each and the last filled up with zeros, spell these bytes. Sixteen are compared at once, those at
+/// the end whatever they have in common with the ones before.
+#[inline]
+fn spell(words: &[u32], bytes: &[u8]) -> bool {
+    let whole = bytes.len() / 4;
+    let rest = &bytes[whole * 4..];
+    let mut last = [0; 4];
+    last[..rest.len()].copy_from_slice(rest);
+    if !rest.is_empty() && words[whole] != u32::from_le_bytes(last) {
+        return false;
+    }
+    let (bytes, words) = (&bytes[..whole * 4], &words[..whole]);
+    let (Some(end), Some(words_at_end)) = (bytes.last_chunk(), words.last_chunk()) else {
+        return bytes.as_chunks().0.iter().zip(words).all(|(&four, &word)| u32::from_le_bytes(four) == word);
+    };
+    let chunks = bytes.as_chunks().0.iter().zip(words.as_chunks().0);
+    four(end) == *words_at_end && chunks.into_iter().all(|(chunk, words)| four(chunk) == *words)
+}
+
 impl Records {
     /// Bytes of memory for a ring of at most so many words.
     pub(super) fn bytes_for(words: usize) -> usize {
@@ -76,7 +102,7 @@ impl Records {
     /// Asks for the record at `at`, which is looked at in a moment.
     #[inline]
     pub(super) fn prefetch(&self, at: u64) {
-        prefetch(&self.words, (at % self.words.len() as u64) as usize);
+        prefetch(&self.words, at as usize & self.words.len().wrapping_sub(1));
     }
 
     /// The ids of the record at `at`, if it is still there and its bytes are these.
@@ -86,27 +112,11 @@ impl Records {
         if at >= self.next || at < self.oldest || self.next - at > room {
             return None;
         }
-        let start = (at % room) as usize;
-        if self.words[start] as usize != bytes.len() {
-            return None;
-        }
-        let ids = self.words[start + 1] as usize;
-        let mut from = start + HEAD;
-        let mut chunks = bytes.chunks_exact(4);
-        for chunk in &mut chunks {
-            if self.words[from].to_le_bytes() != *chunk {
-                return None;
-            }
-            from += 1;
-        }
-        let rest = chunks.remainder();
-        if !rest.is_empty() {
-            if self.words[from].to_le_bytes()[..rest.len()] != *rest {
-                return None;
-            }
-            from += 1;
-        }
-        self.words.get(from..from + ids)
+        let start = at as usize & (self.words.len() - 1);
+        let &[len, ids, ref rest @ ..] = &self.words[start..] else { return None };
+        let words = words_of(bytes.len());
+        let is_this = len as usize == bytes.len() && rest.get(..words).is_some_and(|words| spell(words, bytes));
+        if is_this { rest.get(words..words + ids as usize) } else { None }
     }
 
     /// Moves everything that is still there into a larger ring, of at most so many words; pointers stay as they are.

@@ -19,6 +19,29 @@ struct Slot {
     at: u64,
 }
 
+/// The hash of a piece of any length: of its sixteen bytes each, the last sixteen being those at the end, whatever they
+/// have in common with the ones before. So most pieces take no loop, and no copy of bytes whose number nobody foresees.
+#[inline]
+fn hash(piece: &[u8]) -> u64 {
+    let mix = |hash: u64, bytes: &[u8; 16]| {
+        let word = u128::from_le_bytes(*bytes);
+        fold(hash ^ word as u64, (word >> 64) as u64 ^ 0x2D35_8DCC_AA6C_78A5)
+    };
+    let hash = piece.len() as u64 ^ 0x9E37_79B9_7F4A_7C15;
+    let (Some(first), Some(last)) = (piece.first_chunk(), piece.last_chunk()) else {
+        let mut all = [0; 16];
+        all[..piece.len()].copy_from_slice(piece);
+        return mix(hash, &all);
+    };
+    let mut hash = mix(hash, first);
+    let mut rest = &piece[16..];
+    while let Some((next, after)) = rest.split_first_chunk().filter(|(_, after)| !after.is_empty()) {
+        hash = mix(hash, next);
+        rest = after;
+    }
+    fold(mix(hash, last), 0x8BB8_4B93_962E_ACC9)
+}
+
 /// A bounded table from hashes to places.
 #[derive(Debug, Default)]
 pub(super) struct Slots(Vec<Slot>);
@@ -45,14 +68,7 @@ impl Slots {
         if piece.len() > LONGEST {
             return 0;
         }
-        let (words, rest) = piece.as_chunks::<8>();
-        let mut hash = piece.len() as u64 ^ 0x9E37_79B9_7F4A_7C15;
-        for word in words {
-            hash = fold(hash ^ u64::from_le_bytes(*word), 0x2D35_8DCC_AA6C_78A5);
-        }
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        let hash = fold(hash ^ u64::from_le_bytes(last), 0x8BB8_4B93_962E_ACC9);
+        let hash = hash(piece);
         prefetch(&self.0, hash as usize & (self.0.len() - 1));
         hash
     }
