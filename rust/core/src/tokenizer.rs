@@ -272,8 +272,19 @@ impl Tokenizer {
     /// The ids of a text.
     pub fn encode(&self, text: &[u8], options: &EncodeOptions<'_>, interrupt: &Interrupt<'_>) -> Result<Vec<u32>> {
         let mut ids = Vec::with_capacity(text.len() / 4 + 4);
-        self.encode_into(text, options, &mut self.encoder(options, text.len(), 1), &mut ids, interrupt)?;
+        self.encode_onto(text, options, &mut ids, interrupt)?;
         Ok(ids)
+    }
+
+    /// Appends the ids of a text; after an error some of them are there.
+    pub fn encode_onto(
+        &self,
+        text: &[u8],
+        options: &EncodeOptions<'_>,
+        ids: &mut Vec<u32>,
+        interrupt: &Interrupt<'_>,
+    ) -> Result<()> {
+        self.encode_into(text, options, &mut self.encoder(options, text.len(), 1), ids, interrupt)
     }
 
     /// How many ids a text has: the length of [`Self::encode`].

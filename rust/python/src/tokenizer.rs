@@ -1,5 +1,6 @@
 //! `tokfast.Tokenizer`.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,6 +20,11 @@ use crate::stream::StreamDecoder;
 
 /// Texts of fewer bytes are encoded without releasing the GIL: releasing costs more than it frees.
 const SHORT: usize = 4096;
+
+thread_local! {
+    /// Room for the ids of short texts.
+    static IDS: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
+}
 
 /// Text to token ids and back, exactly.
 ///
@@ -184,7 +190,16 @@ impl PyTokenizer {
         disallowed_special: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let options = Options::new(add_special_tokens, allowed_special, disallowed_special)?;
-        self.numbers.list(py, &self.encode_ids(py, text, &options)?)
+        let bytes = convert::text(text)?;
+        if bytes.len() >= SHORT {
+            return self.numbers.list(py, &self.encode_ids(py, text, &options)?);
+        }
+        let mut ids = IDS.take();
+        ids.clear();
+        run_short(|interrupt| self.inner.encode_onto(bytes, &options.core(), &mut ids, interrupt))?;
+        let list = self.numbers.list(py, &ids);
+        IDS.set(ids);
+        list
     }
 
     /// The ids of a text as a numpy array.
