@@ -60,7 +60,7 @@ def run_jobs(jobs: Iterable[JobType], start: Callable[[], Callable[[JobType], ob
     if threads <= 1:
         worker()
         return
-    # The calling thread works as well: it would only wait, and a thread more takes a millisecond to start.
+    # The calling thread works as well: it would only wait, and another one has to start first.
     with _BLAS_LIMIT, _one_blas_thread(), ThreadPoolExecutor(threads - 1) as pool:
         running = [pool.submit(worker) for _ in range(threads - 1)]
         try:

@@ -187,7 +187,8 @@ impl Idle {
 /// How well the cache of a tokenizer does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CacheStats {
-    /// Pieces looked up since the tokenizer was made or the cache cleared.
+    /// Pieces looked up since the tokenizer was made or the cache cleared. Like all of these, it leaves out what belongs to
+    /// calls that are under way.
     pub lookups: u64,
     /// Those of them that had to be merged.
     pub misses: u64,

@@ -6,7 +6,7 @@
 //! the run is merged at a length that is short, and differs from its own by a multiple of these bytes.
 //! Cost: a heap of a few thousand bytes; the rest is copied. Runs that are not found so, and pieces that are no runs, cost
 //! a comparison.
-//! Measured (cl100k, 1 MB): 400 MB/s and more instead of 60-105, and no trie, which takes 36 ms to make.
+//! Measured (cl100k, 1 MB of one character): 400 MB/s and more instead of 60-105, and no trie, which takes 36 ms to make.
 //! Invariant: the ids are those of the piece. Every symbol is made of earlier ones, as in [`super::long`].
 
 use super::Merger;
