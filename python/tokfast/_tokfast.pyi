@@ -377,7 +377,7 @@ class Tokenizer:
         dict
             ``lookups``: pieces of text looked up; ``misses``: those that had to be merged; ``entries``: pieces that
             are kept; ``bytes``: memory for them; ``process_bytes``: memory of all tokenizers; ``budget``: the most
-            that may be.
+            that may be. What belongs to calls that are under way is left out.
         """
     def clear_cache(self) -> None:
         """Forget the texts that were encoded before, and free their memory. Results stay the same."""

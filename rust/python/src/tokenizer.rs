@@ -97,8 +97,7 @@ impl PyTokenizer {
         Self { inner, numbers }
     }
 
-    fn encode_ids(&self, py: Python<'_>, text: &Bound<'_, PyAny>, options: &Options) -> PyResult<Vec<u32>> {
-        let text = convert::text(text)?;
+    fn encode_ids(&self, py: Python<'_>, text: &[u8], options: &Options) -> PyResult<Vec<u32>> {
         if text.len() < SHORT {
             return run_short(|interrupt| self.inner.encode(text, &options.core(), interrupt));
         }
@@ -190,13 +189,13 @@ impl PyTokenizer {
         disallowed_special: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let options = Options::new(add_special_tokens, allowed_special, disallowed_special)?;
-        let bytes = convert::text(text)?;
-        if bytes.len() >= SHORT {
+        let text = convert::text(text)?;
+        if text.len() >= SHORT {
             return self.numbers.list(py, &self.encode_ids(py, text, &options)?);
         }
         let mut ids = IDS.take();
         ids.clear();
-        run_short(|interrupt| self.inner.encode_onto(bytes, &options.core(), &mut ids, interrupt))?;
+        run_short(|interrupt| self.inner.encode_onto(text, &options.core(), &mut ids, interrupt))?;
         let list = self.numbers.list(py, &ids);
         IDS.set(ids);
         list
@@ -214,7 +213,7 @@ impl PyTokenizer {
         disallowed_special: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyArray1<u32>>> {
         let options = Options::new(add_special_tokens, allowed_special, disallowed_special)?;
-        Ok(self.encode_ids(py, text, &options)?.into_pyarray(py))
+        Ok(self.encode_ids(py, convert::text(text)?, &options)?.into_pyarray(py))
     }
 
     /// The ids of a text, and where each stands in it.
