@@ -149,7 +149,7 @@ impl<'e> Encoder<'e> {
 
 /// Puts the tokens into a cache that has room for them and twice as much: most of them will be asked for.
 fn seed(model: &Model, cache: &mut Cache) {
-    if cache.len() / 2 >= model.len() {
+    if cache.len() / 4 * 3 >= model.len() {
         let short = || model.whole_tokens().filter(|(bytes, _)| bytes.len() <= SHORT);
         let seeds = || short().map(|(bytes, id)| (cache::key(bytes, 0, bytes.len()), id));
         // Lines are far away: each is asked for some time before it is written.

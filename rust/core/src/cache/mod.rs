@@ -20,7 +20,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 pub(crate) use key::{is_short, key, key_of, near_the_end};
-pub(crate) use lines::{IDS, LINE, home, ids, is_found, number, place, value_of, value_of_few, value_of_place};
+pub(crate) use lines::{
+    IDS, LINE, NO_VALUE, SMALL, VALUE, home, ids, is_found, number, number_anywhere, place, small, value_of, value_of_few,
+    value_of_place,
+};
 pub(crate) use pieces::{Cache, Found};
 
 use crate::pretokenize::Ends;
@@ -63,7 +66,7 @@ pub(crate) struct BlockRoom {
     /// The lines of those that were asked for last.
     pub(crate) homes: Vec<u32>,
     /// The value of each piece, where there is one.
-    pub(crate) values: Vec<u128>,
+    pub(crate) values: Vec<u64>,
     /// The places of those that are not in their lines.
     pub(crate) some: Vec<u32>,
     /// Those of them that are merged together.
@@ -83,7 +86,7 @@ impl BlockRoom {
             queues: Vec::new(),
             more: Vec::new(),
             // Room for what is written before it is known to count.
-            some: vec![0; BLOCK + NEAR + 1],
+            some: vec![0; BLOCK + 64],
             // So many are stored at once, of which fewer may count.
             ids: vec![0; NEAR * MANY],
         }
@@ -257,7 +260,7 @@ impl Borrowed<'_> {
     pub(crate) fn grow_if_full(&mut self) -> bool {
         let cache = &self.workspace().cache;
         // Half full; and not asked again at once where the budget said no.
-        cache.entries > cache.len() && cache.puts > cache.len() / 4 && self.grow()
+        cache.entries > cache.len() / 2 * 3 && cache.puts > cache.len() / 4 && self.grow()
     }
 
     #[cold]

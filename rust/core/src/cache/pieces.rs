@@ -14,7 +14,7 @@
 //! make room for one: 0.35 s.
 //! Source: two lines by two hashes as in R. Pagh and F. Rodler, *Cuckoo hashing* (2004).
 
-use super::lines::{LINE, Lines, WAYS, is_found, number, place, value_of, value_of_place};
+use super::lines::{LINE, Lines, WAYS, is_small, place, value_of, value_of_place};
 use super::records::Records;
 use super::slots::{LONGEST, Slots};
 
@@ -22,6 +22,11 @@ use super::slots::{LONGEST, Slots};
 const WORDS: usize = 4;
 /// Of so many pieces found in their other line one is moved home: mostly one that comes often.
 const PROMOTE: usize = 32;
+
+/// Whether a key may be at that place of a line.
+fn fits(key: u128, way: usize) -> bool {
+    way < WAYS - 1 || is_small(key)
+}
 
 /// A bounded table of pieces and their ids.
 #[derive(Debug, Default)]
@@ -41,7 +46,7 @@ pub(crate) struct Cache {
 #[derive(Debug)]
 pub(crate) enum Found<'c> {
     /// In a line: a value.
-    Value(u128),
+    Value(u64),
     /// In the records.
     Record(&'c [u32]),
     /// So many, which were not asked for.
@@ -89,56 +94,69 @@ impl Cache {
         self.lines.ask(self.lines.other(key));
     }
 
-    /// The ids of a short piece that is not simply there; where they are not asked for, their number will do.
+    /// Asks for the record at a place.
     #[inline]
-    pub(crate) fn find(&mut self, key: u128, ids: bool) -> Found<'_> {
-        // Mostly it is a value in the other line. In which place nobody can foresee: no branch on it.
-        let line = self.lines.get(self.lines.other(key));
-        let is = |way: usize| u128::from(line[way] == key).wrapping_neg();
-        let value = line[WAYS] & is(0) | line[WAYS + 1] & is(1);
-        if is_found(number(value)) && !(self.finds + 1).is_multiple_of(PROMOTE) {
-            self.finds += 1;
-            return Found::Value(value);
-        }
-        self.find_anywhere(key, ids)
+    pub(crate) fn ask_place(&self, place: u64) {
+        self.records.prefetch(place);
     }
 
-    #[inline(never)]
-    fn find_anywhere(&mut self, key: u128, ids: bool) -> Found<'_> {
-        let home = self.lines.home(key);
-        for index in [home, self.lines.other(key)] {
-            let line = self.lines.get(index);
-            let Some(way) = (0..WAYS).find(|&way| line[way] == key) else { continue };
-            let value = line[WAYS + way];
-            if index != home {
-                self.finds += 1;
-                if self.finds.is_multiple_of(PROMOTE) {
-                    self.promote(home, (index, way));
-                }
-            }
-            return match place(value) {
-                None => Found::Value(value),
-                Some((_, number)) if !ids => Found::Number(number),
-                Some((at, _)) => self.records.get(at, b"").map_or(Found::Nothing, Found::Record),
-            };
+    /// The ids of a short piece whose line says that they are there, unless they are gone.
+    #[inline]
+    pub(crate) fn at(&self, place: u64) -> Option<&[u32]> {
+        self.records.get(place, b"")
+    }
+
+    /// The ids of a short piece, wherever they are; where they are not asked for, their number will do.
+    pub(crate) fn find(&mut self, key: u128, ids: bool) -> Found<'_> {
+        match self.lines.value(self.lines.home(key), key) {
+            0 => self.find_other(key, ids),
+            value => self.found(value, ids),
         }
-        Found::Nothing
+    }
+
+    /// The same for a piece that is not in its own line.
+    #[inline]
+    pub(crate) fn find_other(&mut self, key: u128, ids: bool) -> Found<'_> {
+        let other = self.lines.other(key);
+        let value = self.lines.value(other, key);
+        if value == 0 {
+            return Found::Nothing;
+        }
+        self.finds += 1;
+        if self.finds.is_multiple_of(PROMOTE) {
+            self.promote(key, other);
+        }
+        self.found(value, ids)
+    }
+
+    #[inline]
+    fn found(&self, value: u64, ids: bool) -> Found<'_> {
+        match place(value) {
+            None => Found::Value(value),
+            Some((_, number)) if !ids => Found::Number(number),
+            Some((at, _)) => self.at(at).map_or(Found::Nothing, Found::Record),
+        }
     }
 
     /// Moves what is often found in its other line home, if something there can go to its own other line.
     #[cold]
-    fn promote(&mut self, home: usize, (index, way): (usize, usize)) {
-        let (line, found) = (self.lines.get(home), self.lines.get(index));
-        for at in (0..WAYS).rev() {
-            let to = if line[at] == 0 { home } else { self.lines.home(line[at]) ^ self.lines.other(line[at]) ^ home };
-            let Some(free) = (0..WAYS).find(|&free| self.lines.get(to)[free] == 0 || (to, free) == (index, way)) else {
-                continue;
+    fn promote(&mut self, key: u128, index: usize) {
+        let (home, others) = (self.lines.home(key), self.lines.get(index));
+        let Some(way) = others.iter().position(|&(other, _)| other == key && index != home) else { return };
+        let (line, found) = (self.lines.get(home), others[way]);
+        for at in (0..WAYS).rev().filter(|&at| fits(found.0, at)) {
+            let there = line[at];
+            let (to, free) = if there.0 == 0 {
+                (index, way)
+            } else {
+                let to = self.lines.home(there.0) ^ self.lines.other(there.0) ^ home;
+                let is_free = |&free: &usize| self.lines.get(to)[free].0 == 0 || (to, free) == (index, way);
+                let Some(free) = (0..WAYS).filter(|&free| fits(there.0, free)).find(is_free) else { continue };
+                (to, free)
             };
             self.lines.set(index, way, (0, 0));
-            if line[at] != 0 {
-                self.lines.set(to, free, (line[at], line[WAYS + at]));
-            }
-            self.lines.set(home, at, (found[way], found[WAYS + way]));
+            self.lines.set(to, free, there);
+            self.lines.set(home, at, found);
             return;
         }
     }
@@ -146,24 +164,26 @@ impl Cache {
     /// Keeps the ids of a short piece.
     pub(crate) fn put(&mut self, key: u128, ids: &[u32]) {
         let value = match value_of(ids) {
-            Some(value) => value,
+            Some(value) => Some(value),
             None => match self.records.put(b"", ids) {
                 Some(at) => value_of_place(at, ids.len()),
-                None => return,
+                None => None,
             },
         };
-        self.put_value(key, value);
+        if let Some(value) = value {
+            self.put_value(key, value);
+        }
     }
 
     /// Keeps the value of a short piece.
     #[inline]
-    pub(crate) fn put_value(&mut self, key: u128, value: u128) {
+    pub(crate) fn put_value(&mut self, key: u128, value: u64) {
         self.puts += 1;
         let lines = &mut self.lines;
         let home = lines.home(key);
         for index in [home, lines.other(key)] {
-            if let Some(way) = lines.room(index, key) {
-                self.entries += usize::from(lines.get(index)[way] == 0);
+            if let Some((way, free)) = lines.room(index, key) {
+                self.entries += usize::from(free);
                 lines.set(index, way, (key, value));
                 return;
             }
@@ -171,28 +191,32 @@ impl Cache {
         self.make_room(key, value);
     }
 
-    /// Keeps the value of a short piece where something else has to go.
+    /// Keeps the value of a short piece where something else has to go: at home, where the older one goes to its other line.
     #[cold]
-    fn make_room(&mut self, key: u128, value: u128) {
+    fn make_room(&mut self, key: u128, value: u64) {
         let lines = &mut self.lines;
         let home = lines.home(key);
-        // All four places are taken: the newest comes first at home, the older one there goes where it has room.
         let line = lines.get(home);
-        let (old_home, old_other) = (lines.home(line[1]), lines.other(line[1]));
+        let leaves = if is_small(key) { line[WAYS - 1] } else { line[1] };
+        let (old_home, old_other) = (lines.home(leaves.0), lines.other(leaves.0));
         let to = if old_home == home { old_other } else { old_home };
-        let way = if lines.get(to)[1] == 0 { 1 } else { self.puts & 1 };
         if to != home {
-            lines.set(to, way, (line[1], line[WAYS + 1]));
+            let any = if is_small(leaves.0) { WAYS - 1 } else { self.puts & 1 };
+            lines.set(to, lines.room(to, leaves.0).map_or(any, |(way, _)| way), leaves);
         }
-        lines.set(home, 1, (line[0], line[WAYS]));
-        lines.set(home, 0, (key, value));
+        if is_small(key) {
+            lines.set(home, WAYS - 1, (key, value));
+        } else {
+            lines.set(home, 1, line[0]);
+            lines.set(home, 0, (key, value));
+        }
     }
 
     /// Keeps a value where there is room for it without moving anything.
     pub(crate) fn seed(&mut self, key: u128, id: u32) {
         let Some(value) = value_of(&[id]) else { return };
         let home = self.lines.home(key);
-        if let Some(way) = self.lines.room(home, key).filter(|&way| self.lines.get(home)[way] == 0) {
+        if let Some((way, true)) = self.lines.room(home, key) {
             self.lines.set(home, way, (key, value));
             self.entries += 1;
         }
@@ -235,8 +259,8 @@ impl Cache {
         self.records.grow(lines * WORDS);
         for index in 0..old.lines.len() {
             let line = old.lines.get(index);
-            for way in (0..WAYS).rev().filter(|&way| line[way] != 0) {
-                self.put_value(line[way], line[WAYS + way]);
+            for &(key, value) in line.iter().rev().filter(|(key, _)| *key != 0) {
+                self.put_value(key, value);
             }
         }
         self.entries += self.slots.take_over(old.slots);
@@ -321,8 +345,8 @@ mod tests {
         for id in 0..300u32 {
             let key = key(id.to_string().as_bytes(), 0, id.to_string().len());
             let line = cache.lines.get(cache.lines.home(key));
-            let way = line[..WAYS].iter().position(|&other| other == key).unwrap();
-            assert_eq!((number(line[WAYS + way]), ids(line[WAYS + way])[0]), (1, id));
+            let (_, value) = line.into_iter().find(|&(other, _)| other == key).unwrap();
+            assert_eq!((number(value), ids(value)[0]), (1, id));
         }
     }
 }

@@ -43,7 +43,7 @@ impl<'b> Block<'b> {
 
 /// What becomes of pieces whose ids are known.
 struct Known<'k, const KEEPS: bool> {
-    values: &'k mut [u128],
+    values: &'k mut [u64],
     more: &'k mut Vec<u32>,
     /// How many ids there are, where they are only counted.
     sum: usize,
@@ -51,7 +51,7 @@ struct Known<'k, const KEEPS: bool> {
 
 impl<const KEEPS: bool> Known<'_, KEEPS> {
     #[inline]
-    fn value(&mut self, at: usize, value: u128) {
+    fn value(&mut self, at: usize, value: u64) {
         if KEEPS {
             self.values[at] = value;
         } else {
@@ -64,8 +64,9 @@ impl<const KEEPS: bool> Known<'_, KEEPS> {
         if KEEPS {
             self.values[at] = cache::value_of(ids).unwrap_or_else(|| {
                 let place = self.more.len() as u64;
+                self.more.push(ids.len() as u32);
                 self.more.extend_from_slice(ids);
-                cache::value_of_place(place, ids.len())
+                cache::value_of_place(place, 0).unwrap_or_default()
             });
         } else {
             self.sum += ids.len();
@@ -109,8 +110,9 @@ pub(super) fn look_up<S: Sink>(
             let (kept, done) = emit(left, more, ids);
             sink.extend(&ids[..kept]);
             let Some((&value, after)) = left[done..].split_first() else { break };
-            if let Some((at, number)) = cache::place(value) {
-                sink.extend(&more[at as usize..at as usize + number]);
+            if let Some((at, _)) = cache::place(value) {
+                let (&number, ids) = more[at as usize..].split_first().unwrap_or((&0, &[]));
+                sink.extend(&ids[..number as usize]);
             }
             left = after;
         }
@@ -133,7 +135,9 @@ fn find_rest<const KEEPS: bool>(
     let mut known = Known::<KEEPS> { values, more, sum: 0 };
     for &at in &some[..number] {
         let key = &mut keys[at as usize];
-        if cache::is_short(*key) {
+        if let Some((place, _)) = elsewhere::<KEEPS>(known.values, at) {
+            cache.ask_place(place);
+        } else if cache::is_short(*key) {
             cache.ask_other(*key);
         } else {
             // What a long piece hashes to stands in its key, which is in no line.
@@ -149,7 +153,7 @@ fn find_rest<const KEEPS: bool>(
     let mut new = 0;
     for index in 0..number {
         let at = some[index];
-        if !find(cache, block, at as usize, keys[at as usize], &mut known) {
+        if !find::<KEEPS, false>(cache, block, at as usize, keys[at as usize], &mut known) {
             some[new] = at;
             new += 1;
         }
@@ -160,20 +164,29 @@ fn find_rest<const KEEPS: bool>(
     Ok(known.sum)
 }
 
-/// Whether a piece that is not in its line is kept elsewhere.
+/// Where the ids of a piece are, if its line says so; a count has them already.
 #[inline]
-fn find<const KEEPS: bool>(
+fn elsewhere<const KEEPS: bool>(values: &[u64], at: u32) -> Option<(u64, usize)> {
+    if KEEPS { cache::place(values[at as usize]) } else { None }
+}
+
+/// Whether a piece that was not in its line is kept elsewhere, or, where `HOME`, there by now.
+#[inline]
+fn find<const KEEPS: bool, const HOME: bool>(
     cache: &mut Cache,
     block: Block<'_>,
     at: usize,
     key: u128,
     known: &mut Known<'_, KEEPS>,
 ) -> bool {
+    if let Some((place, _)) = elsewhere::<KEEPS>(known.values, at as u32).filter(|_| !HOME) {
+        return cache.at(place).inspect(|ids| known.ids(at, ids)).is_some();
+    }
     if !cache::is_short(key) {
         let ids = cache.find_long(key as u64, block.piece(at));
         return ids.inspect(|ids| known.ids(at, ids)).is_some();
     }
-    match cache.find(key, KEEPS) {
+    match if HOME { cache.find(key, KEEPS) } else { cache.find_other(key, KEEPS) } {
         Found::Value(value) => known.value(at, value),
         Found::Record(ids) => known.ids(at, ids),
         Found::Number(number) => known.sum += number,
@@ -258,7 +271,7 @@ fn merge_new<const KEEPS: bool>(
         keep(known, cache, at, &ids);
     }
     for &at in &new[again..] {
-        if !find(cache, block, at as usize, keys[at as usize], known) {
+        if !find::<KEEPS, true>(cache, block, at as usize, keys[at as usize], known) {
             // It is not kept, or not any more.
             ids.clear();
             merge_one(tokens, block.text, block.span(at as usize), &mut ids, interrupt)?;
