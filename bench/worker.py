@@ -39,6 +39,7 @@ for advice in ("MADV_HUGEPAGE", "MADV_NOHUGEPAGE"):
     kept.append(memory)
 """
 
+CHARACTERS = 3_000  # of a document, where a text is not cut into some
 CALL_LENGTHS = {10: 50_000, 100: 20_000, 1000: 2_000}  # characters: number of calls
 
 Measurement = dict[str, Any]
@@ -64,12 +65,16 @@ def digest(answer: Any) -> str:
 
 
 def read_documents(path: Path, max_bytes: int | None) -> list[str]:
-    """Read the texts of a .jsonl file, up to so many bytes of text."""
+    """Read the texts of a .jsonl file, or a text in documents of so many characters, up to so many bytes."""
     documents: list[str] = []
     size = 0
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            text = json.loads(line)["text"]
+    with path.open(encoding="utf-8", errors="replace") as file:
+        texts = (
+            (json.loads(line)["text"] for line in file)
+            if path.suffix == ".jsonl"
+            else iter(lambda: file.read(CHARACTERS), "")
+        )
+        for text in texts:
             size += len(text.encode())
             if max_bytes is not None and size > max_bytes:
                 break
