@@ -31,7 +31,7 @@ use crate::pretokenize::Ends;
 /// How many pieces are asked for together. Their keys, values and lines (25 KB) stay in the first cache.
 pub(crate) const NEAR: usize = 256;
 /// How many pieces are looked up together: of those that have to be merged there are several, then.
-pub(crate) const BLOCK: usize = 4 * NEAR;
+pub(crate) const BLOCK: usize = 8 * NEAR;
 
 /// So many ids of a piece are written at once, where they do not fit into a value.
 pub(crate) const MANY: usize = 16;

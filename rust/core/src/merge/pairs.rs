@@ -3,8 +3,8 @@
 //! Naive: open addressing at half load: 4 MiB for 100,000 pairs, and a loop whose end nobody can predict.
 //! Idea: pairs are known when a vocabulary is loaded. They are thrown into buckets; for each bucket, the largest first, a
 //! displacement is found that sends its pairs to free slots. A look-up reads the displacement, then one slot, and
-//! compares the pair: two loads, no branch, about 1 MiB for 100,000 pairs. Many pairs that are looked up make nothing: a
-//! filter of eight bits a slot knows most of these, which then read one slot that is always near.
+//! compares the pair: two loads, no branch, about 1 MiB for 100,000 pairs. Many pairs that are looked up make nothing:
+//! sixteen bits beside the displacement know most of these, which then read one slot that is always near.
 //! Cost: linear to build (10 ms for 100,000 pairs). Worst case: a seed that fails is replaced by another.
 //! Invariant: a pair that was not put in gives [`NONE`]: the slot holds the whole pair.
 //! Source: Belazzougui, Botelho and Dietzfelbinger, *Hash, displace, and compress* (2009).
@@ -23,11 +23,66 @@ const SEEDS: u64 = 64;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pairs {
     /// Left, right and product, 20 bits each; all ones where there is no pair.
-    slots: Vec<u64>,
-    displacements: Vec<u16>,
-    /// A bit for each of the values that the upper bits of hashes have: whether a pair has it.
-    filter: Vec<u64>,
-    seed: u64,
+    pub(super) slots: Vec<u64>,
+    /// The displacement of each bucket, and above it a bit for each of the values that some bits of hashes have: whether a
+    /// pair has it.
+    pub(super) buckets: Vec<u32>,
+    pub(super) hashing: Hashing,
+}
+
+/// How pairs are hashed: in words of 32 bits, of which vectors have sixteen.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Hashing {
+    /// Odd numbers: two for each of two sums, and one that mixes the first of them.
+    pub(super) factors: [u32; 5],
+    /// So many bits are left out to get a bucket or a slot.
+    pub(super) bucket_shift: u32,
+    pub(super) slot_shift: u32,
+}
+
+/// The bits of a bucket that are its displacement.
+pub(super) const DISPLACEMENT: u32 = 0xFFFF;
+/// The other bits of a bucket, and where they begin.
+pub(super) const BITS: u32 = 16;
+pub(super) const BITS_FROM: u32 = 16;
+
+/// How far the upper bits of a sum are brought down.
+pub(super) const DOWN: u32 = 15;
+
+/// Two hashes of a pair that have nothing to do with each other.
+#[derive(Debug, Clone, Copy)]
+struct Hash {
+    mixed: u32,
+    sum: u32,
+}
+
+impl Hash {
+    /// The bit of a bucket that says that a pair may be in it.
+    #[inline]
+    fn bit(self) -> u32 {
+        1 << (BITS_FROM + self.mixed % BITS)
+    }
+}
+
+impl Hashing {
+    #[inline]
+    fn hash(&self, left: u32, right: u32) -> Hash {
+        let [a, b, c, d, mix] = self.factors;
+        let sum = |a: u32, b: u32| left.wrapping_mul(a).wrapping_add(right.wrapping_mul(b));
+        let first = sum(a, b);
+        Hash { mixed: (first ^ first >> DOWN).wrapping_mul(mix), sum: sum(c, d) }
+    }
+
+    #[inline]
+    fn bucket(&self, hash: Hash) -> usize {
+        (hash.mixed >> self.bucket_shift) as usize
+    }
+
+    #[inline]
+    fn slot(&self, hash: Hash, displacement: u32) -> usize {
+        let place = hash.sum.wrapping_add((hash.mixed | 1).wrapping_mul(displacement));
+        (place >> self.slot_shift) as usize
+    }
 }
 
 fn key(left: u32, right: u32) -> u64 {
@@ -38,72 +93,58 @@ impl Pairs {
     /// A table of `pairs`: left, right, product, all below [`MOST`], no pair twice.
     pub(super) fn new(pairs: &[(u32, u32, u32)]) -> Option<Self> {
         let slots = (pairs.len() + pairs.len() / 6 + 16).next_power_of_two();
-        let buckets = (pairs.len() / 6 + 1).next_power_of_two();
+        let buckets = (pairs.len() / 6 + 2).next_power_of_two();
         (1..SEEDS).find_map(|seed| {
+            let factor = |at: u64| fold(seed, at.wrapping_mul(0x9E37_79B9_7F4A_7C15)) as u32 | 1;
             let mut table = Self {
                 slots: vec![u64::MAX; slots],
-                displacements: vec![0; buckets],
-                filter: vec![0; slots / 8],
-                seed: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15),
+                buckets: vec![0; buckets],
+                hashing: Hashing {
+                    factors: [1, 2, 3, 4, 5].map(factor),
+                    bucket_shift: 32 - buckets.ilog2(),
+                    slot_shift: 32 - slots.ilog2(),
+                },
             };
             table.fill(pairs).then_some(table)
         })
     }
 
-    #[inline]
-    fn hash(&self, key: u64) -> u64 {
-        fold(key ^ self.seed, 0x2D35_8DCC_AA6C_78A5)
-    }
-
-    #[inline]
-    fn slot(&self, hash: u64, displacement: u16) -> usize {
-        let step = hash >> 40 | 1;
-        (hash >> 20).wrapping_add(step * u64::from(displacement)) as usize & (self.slots.len() - 1)
-    }
-
-    /// Where the filter has the bit of a hash.
-    #[inline]
-    fn bit(&self, hash: u64) -> (usize, u32) {
-        ((hash >> 32) as usize & (self.filter.len() - 1), (hash >> 58) as u32)
-    }
-
     /// Finds a displacement for every bucket; `false` where one has none.
     fn fill(&mut self, pairs: &[(u32, u32, u32)]) -> bool {
-        let mask = self.displacements.len() - 1;
-        let mut sizes = vec![0u32; mask + 2];
+        let (hashing, buckets) = (self.hashing, self.buckets.len());
+        let mut sizes = vec![0u32; buckets + 1];
         for &(left, right, _) in pairs {
-            sizes[(self.hash(key(left, right)) as usize & mask) + 1] += 1;
+            sizes[hashing.bucket(hashing.hash(left, right)) + 1] += 1;
         }
         let mut starts = sizes.clone();
-        for bucket in 0..=mask {
+        for bucket in 0..buckets {
             starts[bucket + 1] += starts[bucket];
         }
         let mut next = starts.clone();
-        let mut members = vec![(0u64, 0u64); pairs.len()];
+        let mut members = vec![(Hash { mixed: 0, sum: 0 }, 0u64); pairs.len()];
         for &(left, right, product) in pairs {
-            let hash = self.hash(key(left, right));
-            let (word, bit) = self.bit(hash);
-            self.filter[word] |= 1 << bit;
-            let place = &mut next[hash as usize & mask];
+            let hash = hashing.hash(left, right);
+            self.buckets[hashing.bucket(hash)] |= hash.bit();
+            let place = &mut next[hashing.bucket(hash)];
             members[*place as usize] = (hash, key(left, right) << 20 | u64::from(product));
             *place += 1;
         }
-        let mut order: Vec<usize> = (0..=mask).collect();
+        let mut order: Vec<usize> = (0..buckets).collect();
         order.sort_unstable_by_key(|&bucket| std::cmp::Reverse(sizes[bucket + 1]));
         let mut taken = Vec::new();
         for bucket in order {
             let bucket_members = &members[starts[bucket] as usize..starts[bucket + 1] as usize];
-            let found = (0..=u16::MAX).find(|&displacement| {
+            let found = (0..=DISPLACEMENT).find(|&displacement| {
                 taken.clear();
                 bucket_members.iter().all(|&(hash, _)| {
-                    let slot = self.slot(hash, displacement);
+                    let slot = hashing.slot(hash, displacement);
                     let free = self.slots[slot] == u64::MAX && !taken.contains(&slot);
                     taken.push(slot);
                     free
                 })
             });
             let Some(displacement) = found else { return false };
-            self.displacements[bucket] = displacement;
+            self.buckets[bucket] |= displacement;
             for (&slot, &(_, entry)) in taken.iter().zip(bucket_members) {
                 self.slots[slot] = entry;
             }
@@ -114,15 +155,13 @@ impl Pairs {
     /// The slot that two symbols would have, which is asked for.
     #[inline]
     pub(super) fn ask(&self, left: u32, right: u32) -> Asked {
-        let key = key(left, right);
-        let hash = self.hash(key);
-        let displacement = self.displacements[hash as usize & (self.displacements.len() - 1)];
+        let hash = self.hashing.hash(left, right);
+        let bucket = self.buckets[self.hashing.bucket(hash)];
         // Most pairs make nothing; what has no bit reads the first slot, which is near, instead of one that is not.
-        let (word, bit) = self.bit(hash);
-        let there = (self.filter[word] << (63 - bit)).cast_signed() >> 63;
-        let slot = self.slot(hash, displacement) & there.cast_unsigned() as usize;
+        let there = (bucket & hash.bit()).wrapping_neg().cast_signed() >> 31;
+        let slot = self.hashing.slot(hash, bucket & DISPLACEMENT) & there.cast_unsigned() as usize;
         prefetch(&self.slots, slot);
-        Asked { key, slot }
+        Asked { key: key(left, right), slot }
     }
 
     /// What two symbols make that were asked for, or [`NONE`].
