@@ -52,7 +52,11 @@ pub(crate) fn value_of_few<const N: usize>(ids: &[u32; N], number: usize) -> Opt
     const KEPT: [u64; IDS + 1] = [0, MASK, MASK << BITS | MASK, MASK << (2 * BITS) | MASK << BITS | MASK];
     let &[a, b, c] = ids.first_chunk::<IDS>()?;
     let packed = u64::from(a) | u64::from(b) << BITS | u64::from(c) << (2 * BITS);
-    if number > IDS || (a | b | c) >> BITS != 0 { None } else { Some(packed & KEPT[number] | (number as u64) << NUMBER) }
+    if number > IDS || (a | b | c) >> BITS != 0 {
+        None
+    } else {
+        Some(packed & KEPT[number] | (number as u64) << NUMBER)
+    }
 }
 
 /// The value of ids that are kept elsewhere: where, below 2^56, and how many, below 16. `None` where that is too much.
@@ -82,7 +86,13 @@ pub(crate) fn number_anywhere(value: u64) -> usize {
         let mut top = 0;
         while top < 256 {
             let (number, elsewhere) = ((top >> (NUMBER - ELSEWHERE)) as u8, (top % 16) as u8);
-            numbers[top] = if number as usize <= IDS { number } else if number as u64 == MORE { elsewhere } else { 0 };
+            numbers[top] = if number as usize <= IDS {
+                number
+            } else if number as u64 == MORE {
+                elsewhere
+            } else {
+                0
+            };
             top += 1;
         }
         numbers
@@ -185,7 +195,10 @@ impl Lines {
     /// The value of a key in a line, or 0: in which place it is nobody can foresee, so there is no branch on it.
     #[inline]
     pub(super) fn value(&self, index: usize, key: u128) -> u64 {
-        self.get(index).iter().map(|&(other, value)| value & u64::from(other == key).wrapping_neg()).fold(0, |a, b| a | b)
+        self.get(index)
+            .iter()
+            .map(|&(other, value)| value & u64::from(other == key).wrapping_neg())
+            .fold(0, |a, b| a | b)
     }
 
     /// The line of a key.

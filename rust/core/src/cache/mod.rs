@@ -21,8 +21,8 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 pub(crate) use key::{is_short, key, key_of, near_the_end};
 pub(crate) use lines::{
-    IDS, LINE, NO_VALUE, SMALL, VALUE, home, ids, is_found, number, number_anywhere, place, small, value_of, value_of_few,
-    value_of_place,
+    IDS, LINE, NO_VALUE, SMALL, VALUE, home, ids, is_found, number, number_anywhere, place, small, value_of,
+    value_of_few, value_of_place,
 };
 pub(crate) use pieces::{Cache, Found};
 

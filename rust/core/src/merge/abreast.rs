@@ -168,17 +168,15 @@ impl<const BYTES: usize, const ROWS: usize> Pieces<BYTES, ROWS> {
         let bytes = bytes_at(text, start, &mut room);
         for first in (0..BYTES).step_by(ABREAST) {
             // SAFETY: 16 of the bytes from `first + 1` on are there: `first` is at most 16.
-            let [left, right] = [first, first + 1].map(|at| unsafe {
-                _mm512_cvtepu8_epi32(_mm_loadu_si128(bytes[at..at + ABREAST].as_ptr().cast()))
-            });
+            let [left, right] = [first, first + 1]
+                .map(|at| unsafe { _mm512_cvtepu8_epi32(_mm_loadu_si128(bytes[at..at + ABREAST].as_ptr().cast())) });
             let places = _mm512_add_epi32(lanes(), all(first as u32));
             let inside = _mm512_cmplt_epu32_mask(places, all(len as u32));
             let before_last = _mm512_cmplt_epu32_mask(places, all(len as u32 - 1));
             let two = _mm512_or_si512(_mm512_slli_epi32::<8>(left), right);
             // SAFETY: there are 2^16 pairs of bytes.
-            let made = unsafe {
-                _mm512_mask_i32gather_epi32::<4>(all(NONE), before_last, two, merger.first.as_ptr().cast())
-            };
+            let made =
+                unsafe { _mm512_mask_i32gather_epi32::<4>(all(NONE), before_last, two, merger.first.as_ptr().cast()) };
             let symbol = _mm512_mask_mov_epi32(all(NO_SYMBOL), inside, left);
             // A column is written where the others are rows.
             let column = |row: __m512i| _mm512_or_si512(_mm512_slli_epi32::<4>(row), all(lane as u32 % 16));
@@ -242,9 +240,8 @@ impl<const BYTES: usize, const ROWS: usize> Pieces<BYTES, ROWS> {
             let left = (self.alive[lane] >> first) as __mmask16;
             let differ = left & _mm512_cmplt_epu32_mask(symbols, all(merger.same_from));
             // SAFETY: a symbol that is left has an id.
-            let found = unsafe {
-                _mm512_mask_i32gather_epi32::<4>(symbols, differ, symbols, merger.ids.as_ptr().cast())
-            };
+            let found =
+                unsafe { _mm512_mask_i32gather_epi32::<4>(symbols, differ, symbols, merger.ids.as_ptr().cast()) };
             let found = _mm512_maskz_compress_epi32(left, found);
             let room: &mut [u32] = &mut ids[number..number + ABREAST];
             // SAFETY: all 64 bytes of the room are written.

@@ -3,10 +3,10 @@
 //! Naive: look up every pair of neighbours, join the one of the smallest rank, and again.
 //! Idea: symbols are numbered by the rank of the merge that makes them, single bytes first, so one number says both which
 //! pair goes first and what it becomes. That is possible because only one pair ever makes a token: the two parts that the
-//! token's own bytes come to (see [`Model`]). Pairs lie in a perfect hash table ([`pairs`]), pairs of
-//! single bytes in a grid. A piece of at most [`PACKED`] bytes is merged in two small arrays ([`packed`]), many of at most 32
-//! bytes in the lanes of vectors (`abreast`, with AVX-512), a longer one by parts ([`windows`]), a run by a shorter one ([`runs`]); where that does not work out, it goes through [`long`], in linear
-//! time, or through a heap while there were few of them.
+//! token's own bytes come to (see [`Model`]). Pairs lie in a perfect hash table ([`pairs`]), pairs of single bytes in a grid.
+//! A piece of at most [`PACKED`] bytes is merged in two small arrays ([`packed`]), many of at most 32 bytes in the lanes of
+//! vectors (`abreast`, with AVX-512), a longer one by parts ([`windows`]), a run by a shorter one ([`runs`]); where that does
+//! not work out, it goes through [`long`], in linear time, or through a heap while there were few of them.
 //! Cost: about six table look-ups a typical word.
 //! Invariant: the ids are those of the model's `merge_all`.
 //! Source: the numbering is fastokens'; the packed minimum and the mask of living symbols were measured here.
