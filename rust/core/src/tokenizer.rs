@@ -24,7 +24,6 @@ use crate::interrupt::Interrupt;
 use crate::merge::Merger;
 use crate::model::Model;
 use crate::normalize::Normalizer;
-use crate::prefetch::large_pages;
 use crate::pretokenize::{Pretokenizer, UNICODE_VERSION};
 use crate::special::{Finders, SpecialToken, SpecialTokens, Which};
 
@@ -273,7 +272,6 @@ impl Tokenizer {
     /// The ids of a text.
     pub fn encode(&self, text: &[u8], options: &EncodeOptions<'_>, interrupt: &Interrupt<'_>) -> Result<Vec<u32>> {
         let mut ids = Vec::with_capacity(text.len() / 4 + 4);
-        large_pages(&mut ids);
         self.encode_onto(text, options, &mut ids, interrupt)?;
         Ok(ids)
     }
@@ -379,7 +377,6 @@ impl Tokenizer {
     /// The bytes that ids stand for.
     pub fn decode(&self, ids: &[u32]) -> Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(ids.len() * 5 + 16);
-        large_pages(&mut bytes);
         self.vocabulary().decode(self.rows(), ids, &mut bytes)?;
         Ok(bytes)
     }
