@@ -16,6 +16,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::error::Result;
 use crate::interrupt::{Interrupt, Phase};
+use crate::prefetch::pages;
 use crate::threads;
 
 /// Bytes of text below which another thread costs more than it brings.
@@ -135,6 +136,7 @@ pub(crate) fn encode<S: Send>(
             let base = batch.ids.len();
             batch.offsets.extend(ends.iter().map(|end| (base + end) as i64));
             batch.ids.extend_from_slice(&ids);
+            pages(&mut batch.ids, base);
         },
     )
 }

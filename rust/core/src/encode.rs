@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::merge::{Merger, may_cut};
 use crate::model::{Model, merge_by_heap};
+use crate::prefetch::pages;
 use crate::pretokenize::Pretokenizer;
 use crate::table::SHORT;
 use lookup::{Block, look_up};
@@ -27,6 +28,12 @@ pub(crate) trait Sink {
     fn extend(&mut self, ids: &[u32]);
     /// Notes that so many ids come next.
     fn add(&mut self, number: usize);
+    /// How many are kept.
+    fn kept(&self) -> usize {
+        0
+    }
+    /// Prepares for more, as there came some since so many were kept.
+    fn go_on(&mut self, _before: usize) {}
     /// Whether it has seen enough.
     fn is_full(&self) -> bool {
         false
@@ -40,6 +47,14 @@ impl Sink for Vec<u32> {
         self.extend_from_slice(ids);
     }
     fn add(&mut self, _: usize) {}
+    #[inline]
+    fn kept(&self) -> usize {
+        self.len()
+    }
+    #[inline]
+    fn go_on(&mut self, before: usize) {
+        pages(self, before);
+    }
 }
 
 /// Counts ids, up to a limit or a little beyond it.
@@ -119,7 +134,7 @@ impl<'e> Encoder<'e> {
         let mut room = std::mem::take(&mut memory.workspace().ends);
         let mut finer = std::mem::take(&mut memory.workspace().finer);
         let outcome = self.pretokenizer.split_batches(&mut room, text, |base, ends| {
-            let mut start = base;
+            let (mut start, before) = (base, sink.kept());
             let ends = match (self.merger, ends.last()) {
                 (Some(merger), Some(&last)) if may_cut(&text[base..base + last as usize]) => {
                     merger.refine(self.model, (text, base), ends, &mut finer);
@@ -131,6 +146,7 @@ impl<'e> Encoder<'e> {
                 let block = Block { text, base, start, ends: block };
                 start = look_up((self.model, self.merger), memory.workspace(), block, sink, interrupt)?;
             }
+            sink.go_on(before);
             if memory.grow_if_full() {
                 seed(self.model, &mut memory.workspace().cache);
             }

@@ -115,9 +115,8 @@ pub(super) fn reachable(model: &Model) -> Option<(Vec<Merge>, Vec<bool>)> {
         };
         // None happens whose part is never made.
         let later = |symbol: u32, id: u32| symbol != NONE || last[id as usize] > place;
-        let happens = in_order.unwrap_or_else(|| {
-            later(left, merge.left) && later(right, merge.right) && comes_to_itself_by(merge)
-        });
+        let happens = in_order
+            .unwrap_or_else(|| later(left, merge.left) && later(right, merge.right) && comes_to_itself_by(merge));
         if happens {
             symbols[merge.product as usize] = new;
             strange.push(in_order.is_none());
