@@ -70,7 +70,12 @@ def benchmarks_page(folder: Path) -> str:
         record = json.loads(path.read_text(encoding="utf-8"))
         if "case" in record:
             parts += _case(record, path.name)
-    sections = (("attention-peers.json", _attention), ("train-rows.json", _training), ("command-rows.json", _commands))
+    sections = (
+        ("text-rows.json", _texts),
+        ("attention-peers.json", _attention),
+        ("train-rows.json", _training),
+        ("command-rows.json", _commands),
+    )
     for name, section in sections:
         if (folder / name).is_file():
             parts += section(json.loads((folder / name).read_text(encoding="utf-8")), name)
@@ -163,6 +168,30 @@ def _rate(measured: dict[str, Any], seconds: float) -> str:
     if "calls" in measured:
         return f"{seconds / measured['calls'] * 1e9:,.0f} ns a call"
     return f"{measured['bytes'] / seconds / 1e6:,.1f} MB/s"
+
+
+def _texts(record: dict[str, Any], file: str) -> Iterator[str]:
+    yield "## kinds of text"
+    yield f"cl100k, one thread, processor time. `{record['command']}`, `{file}`."
+    passes = ("first sight", "second pass")
+    rows = [
+        [name, f"{text['bytes'] / 1e6:.1f}", *(f"{text[f'gigatoken / tokfast, {each}']:.2f}" for each in passes)]
+        for name, text in record["rows"]["languages"]["texts"].items()
+    ]
+    yield _table(["text", "MB", *(f"gigatoken / tokfast, {each}" for each in passes)], rows)
+    yield "Texts made to be slow, encoded in one call at first sight, and a hundred times over:"
+    rows = [
+        [name, f"{text['MB/s x 1']:.0f}", f"{text['MB/s x 100']:.0f}"]
+        for name, text in record["rows"]["adversarial"]["texts"].items()
+    ]
+    yield _table(["text", "MB/s", "MB/s, 100 times"], rows)
+    threads = record["rows"]["threads"]
+    yield f"Counting {threads['bytes'] / 1e6:,.0f} MB with one thread and with two, and the same text again:"
+    rows = [
+        [name, *(f"{wall:.2f}" for wall in threads[name]["wall_s"]), f"{threads[name]['one thread / two']:.2f}"]
+        for name in ("first", "second", "both")
+    ]
+    yield _table(["pass", "one thread, s", "two, s", "quotient"], rows)
 
 
 def _attention(record: dict[str, Any], file: str) -> Iterator[str]:
