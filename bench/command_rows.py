@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from run import machine, versions
+from run import keep_row
 
 SIZES = [2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000]
 COUNT = [sys.executable, "-m", "tokfast", "count", "--quiet"]
@@ -135,11 +135,7 @@ def main() -> None:
     options = parser.parse_args()
     row = {"rounds": options.rounds, **ROWS[options.row](options.path, options.rounds)}
     print(json.dumps(row))
-    record = Path(__file__).parent / "record" / "command-rows.json"
-    rows = json.loads(record.read_text(encoding="utf-8"))["rows"] if record.is_file() else {}
-    rows[options.row] = row
-    whole = {"command": "python bench/command_rows.py", "machine": machine(), "versions": versions(), "rows": rows}
-    record.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    keep_row("command-rows.json", "python bench/command_rows.py", options.row, row)
 
 
 if __name__ == "__main__":

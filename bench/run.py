@@ -133,6 +133,15 @@ def sha256(path: Path) -> str:
     return whole.hexdigest()
 
 
+def keep_row(file: str, command: str, name: str, row: dict[str, Any]) -> None:
+    """Write a row, with the versions it was measured with, into a record of several; the others stay as they are."""
+    path = RECORD / file
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.is_file() else {}
+    rows[name] = row | {"versions": versions()}
+    whole = {"command": command, "machine": machine(), "rows": rows}
+    path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+
+
 def options_of_command_line() -> argparse.Namespace:
     """Read the command line and check it."""
     names = [case.name for case in CASES]

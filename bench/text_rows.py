@@ -22,7 +22,7 @@ from typing import Any
 
 from cases import Case, Contender
 from report import judge
-from run import machine, run_case, versions
+from run import RECORD, keep_row, run_case, versions
 
 ADVERSARIAL = """
 import json, sys, time
@@ -42,7 +42,7 @@ print(json.dumps({"bytes": len(text), "tokens": len(ids), "seconds": time.proces
 """
 
 THREADS = """
-import json, random, resource, sys, time
+import json, random, sys, time
 from pathlib import Path
 import tokfast
 from worker import touch_memory
@@ -152,6 +152,14 @@ ROWS: dict[str, Callable[[Path, int, list[str]], dict[str, Any]]] = {
 }
 
 
+def texts_before(row: str) -> dict[str, Any]:
+    """Return the figures of texts that are kept."""
+    record = RECORD / "text-rows.json"
+    rows = json.loads(record.read_text(encoding="utf-8"))["rows"] if record.is_file() else {}
+    texts: dict[str, Any] = rows.get(row, {}).get("texts", {})
+    return texts
+
+
 def main() -> None:
     """Measure a row, print and record it; texts that were not asked for keep their figures."""
     parser = argparse.ArgumentParser(description="Measure kinds of text, each by itself.")
@@ -162,13 +170,10 @@ def main() -> None:
     options = parser.parse_args()
     row = ROWS[options.row](options.data.resolve(), options.rounds, options.only)
     print(json.dumps(row))
-    record = Path(__file__).parent / "record" / "text-rows.json"
-    rows = json.loads(record.read_text(encoding="utf-8"))["rows"] if record.is_file() else {}
-    before = rows.get(options.row, {}).get("texts", {})
-    rows[options.row] = {"rounds": options.rounds, "versions": versions()}
-    rows[options.row] |= row if options.row == "threads" else {"texts": before | row}
-    whole = {"command": "python bench/text_rows.py", "machine": machine(), "rows": rows}
-    record.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    if options.row != "threads":
+        stamp = {"rounds": options.rounds, "tokfast": versions()["tokfast"]}
+        row = {"texts": texts_before(options.row) | {name: text | stamp for name, text in row.items()}}
+    keep_row("text-rows.json", "python bench/text_rows.py", options.row, {"rounds": options.rounds, **row})
 
 
 if __name__ == "__main__":

@@ -222,6 +222,6 @@ def _commands(record: dict[str, Any], file: str) -> Iterator[str]:
     rows = [
         [name, key, f"{value:,}" if isinstance(value, int | float) else str(value)]
         for name, row in record["rows"].items()
-        for key, value in row.items()
+        for key, value in (row | {"versions": row["versions"]["tokfast"]}).items()
     ]
     yield _table(["row", "what", "value"], rows)
