@@ -28,7 +28,7 @@ pub(crate) use pieces::{Cache, Found};
 
 use crate::pretokenize::Ends;
 
-/// How many pieces are asked for together. Their keys, values and lines (25 KB) stay in the first cache.
+/// How many pieces are asked for together. Their keys, values and lines (23 KB) stay in the first cache.
 pub(crate) const NEAR: usize = 256;
 /// How many pieces are looked up together: of those that have to be merged there are several, then.
 pub(crate) const BLOCK: usize = 8 * NEAR;

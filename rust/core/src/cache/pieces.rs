@@ -166,13 +166,7 @@ impl Cache {
 
     /// Keeps the ids of a short piece.
     pub(crate) fn put(&mut self, key: u128, ids: &[u32]) {
-        let value = match value_of(ids) {
-            Some(value) => Some(value),
-            None => match self.records.put(b"", ids) {
-                Some(at) => value_of_place(at, ids.len()),
-                None => None,
-            },
-        };
+        let value = value_of(ids).or_else(|| value_of_place(self.records.put(b"", ids)?, ids.len()));
         if let Some(value) = value {
             self.put_value(key, value);
         }

@@ -135,7 +135,7 @@ fn find_rest<const KEEPS: bool>(
     let mut known = Known::<KEEPS> { values, more, sum: 0 };
     for &at in &some[..number] {
         let key = &mut keys[at as usize];
-        if let Some((place, _)) = elsewhere::<KEEPS>(known.values, at) {
+        if let Some(place) = elsewhere::<KEEPS>(known.values, at) {
             cache.ask_place(place);
         } else if cache::is_short(*key) {
             cache.ask_other(*key);
@@ -166,8 +166,8 @@ fn find_rest<const KEEPS: bool>(
 
 /// Where the ids of a piece are, if its line says so; a count has them already.
 #[inline]
-fn elsewhere<const KEEPS: bool>(values: &[u64], at: u32) -> Option<(u64, usize)> {
-    if KEEPS { cache::place(values[at as usize]) } else { None }
+fn elsewhere<const KEEPS: bool>(values: &[u64], at: u32) -> Option<u64> {
+    if KEEPS { cache::place(values[at as usize]).map(|(place, _)| place) } else { None }
 }
 
 /// Whether a piece that was not in its line is kept elsewhere, or, where `HOME`, there by now.
@@ -179,7 +179,7 @@ fn find<const KEEPS: bool, const HOME: bool>(
     key: u128,
     known: &mut Known<'_, KEEPS>,
 ) -> bool {
-    if let Some((place, _)) = elsewhere::<KEEPS>(known.values, at as u32).filter(|_| !HOME) {
+    if let Some(place) = elsewhere::<KEEPS>(known.values, at as u32).filter(|_| !HOME) {
         return cache.at(place).inspect(|ids| known.ids(at, ids)).is_some();
     }
     if !cache::is_short(key) {

@@ -72,25 +72,40 @@ fn load(row: &Row) -> __m512i {
     unsafe { _mm512_loadu_si512(row.as_ptr().cast()) }
 }
 
-/// Where in rows, one after the other, the word of each lane is whose row is given; `rows` is a power of two.
 #[target_feature(enable = "avx512f")]
-fn word_of(row: __m512i, rows: usize) -> __m512i {
-    let inside = _mm512_and_si512(row, all(rows as u32 - 1));
-    _mm512_or_si512(_mm512_slli_epi32::<4>(inside), lanes())
+fn store(row: &mut Row, words: __m512i) {
+    // SAFETY: all 64 bytes of the row are written.
+    unsafe { _mm512_storeu_si512(row.as_mut_ptr().cast(), words) }
 }
 
-/// The words of rows at places that [`word_of`] gave for no more rows.
+/// Where in so many rows, one after the other, a power of two, words are whose row and lane are given: never outside.
 #[target_feature(enable = "avx512f")]
-fn gather(rows: &[Row], at: __m512i) -> __m512i {
+fn places(rows: usize, row: __m512i, lane: __m512i) -> __m512i {
+    let (row, lane) = (_mm512_and_si512(row, all(rows as u32 - 1)), _mm512_and_si512(lane, all(ABREAST as u32 - 1)));
+    _mm512_or_si512(_mm512_slli_epi32::<4>(row), lane)
+}
+
+/// The words of rows, a power of two, that lie at rows and lanes: each lane's own, or a column.
+#[target_feature(enable = "avx512f")]
+fn gather<const ROWS: usize>(rows: &[Row; ROWS], row: __m512i, lane: __m512i) -> __m512i {
+    const { assert!(ROWS.is_power_of_two()) }
     // SAFETY: every place is inside the rows.
-    unsafe { _mm512_i32gather_epi32::<4>(at, rows.as_ptr().cast()) }
+    unsafe { _mm512_i32gather_epi32::<4>(places(ROWS, row, lane), rows.as_ptr().cast()) }
 }
 
 /// Writes words where [`gather`] reads them, of those lanes.
 #[target_feature(enable = "avx512f")]
-fn scatter(rows: &mut [Row], some: __mmask16, at: __m512i, words: __m512i) {
+fn scatter<const ROWS: usize>(
+    rows: &mut [Row; ROWS],
+    some: __mmask16,
+    (row, lane): (__m512i, __m512i),
+    words: __m512i,
+) {
+    const { assert!(ROWS.is_power_of_two()) }
     // SAFETY: every place is inside the rows.
-    unsafe { _mm512_mask_i32scatter_epi32::<4>(rows.as_mut_ptr().cast(), some, at, words) }
+    unsafe {
+        _mm512_mask_i32scatter_epi32::<4>(rows.as_mut_ptr().cast(), some, places(ROWS, row, lane), words);
+    }
 }
 
 /// The number of the highest bit, or -1 where there is none.
@@ -171,6 +186,8 @@ impl<const BYTES: usize, const ROWS: usize> Pieces<BYTES, ROWS> {
             let [left, right] = [first, first + 1]
                 .map(|at| unsafe { _mm512_cvtepu8_epi32(_mm_loadu_si128(bytes[at..at + ABREAST].as_ptr().cast())) });
             let places = _mm512_add_epi32(lanes(), all(first as u32));
+            // A column is written where the others are rows.
+            let column = all(lane as u32);
             let inside = _mm512_cmplt_epu32_mask(places, all(len as u32));
             let before_last = _mm512_cmplt_epu32_mask(places, all(len as u32 - 1));
             let two = _mm512_or_si512(_mm512_slli_epi32::<8>(left), right);
@@ -178,11 +195,10 @@ impl<const BYTES: usize, const ROWS: usize> Pieces<BYTES, ROWS> {
             let made =
                 unsafe { _mm512_mask_i32gather_epi32::<4>(all(NONE), before_last, two, merger.first.as_ptr().cast()) };
             let symbol = _mm512_mask_mov_epi32(all(NO_SYMBOL), inside, left);
-            // A column is written where the others are rows.
-            let column = |row: __m512i| _mm512_or_si512(_mm512_slli_epi32::<4>(row), all(lane as u32 % 16));
-            scatter(&mut self.ranks, __mmask16::MAX, column(places), _mm512_or_si512(made, places));
+            let ranks = _mm512_or_si512(made, places);
+            scatter(&mut self.ranks, __mmask16::MAX, (places, column), ranks);
             let places = _mm512_add_epi32(places, all(1));
-            scatter(&mut self.symbols, __mmask16::MAX, column(places), symbol);
+            scatter(&mut self.symbols, __mmask16::MAX, (places, column), symbol);
         }
         self.alive[lane] = u32::MAX >> (32 - len.clamp(1, 32));
         self.names[lane] = name;
@@ -211,21 +227,19 @@ impl<const BYTES: usize, const ROWS: usize> Pieces<BYTES, ROWS> {
         let none_beyond = _mm512_testn_epi32_mask(beyond, beyond);
         let after = _mm512_mask_mov_epi32(number_of(lowest(beyond)), none_beyond, all(BYTES as u32));
         let up_to = _mm512_sub_epi32(_mm512_sllv_epi32(all(1), at), all(1));
-        // One more than the place before, or 0.
-        let before = _mm512_add_epi32(number_of(_mm512_and_si512(alive, up_to)), all(1));
-        let left_symbol = gather(&self.symbols, word_of(before, ROWS));
-        let right_symbol = gather(&self.symbols, word_of(_mm512_add_epi32(after, all(1)), ROWS));
-        let before = _mm512_sub_epi32(before, all(1));
+        let before = number_of(_mm512_and_si512(alive, up_to));
+        // The symbol of a byte lies one row further.
+        let row_of = |byte: __m512i| _mm512_add_epi32(byte, all(1));
+        let left_symbol = gather(&self.symbols, row_of(before), lanes());
+        let right_symbol = gather(&self.symbols, row_of(after), lanes());
         let with_left = look(&merger.pairs, left_symbol, made, before);
         let with_right = look(&merger.pairs, made, right_symbol, at);
-        scatter(&mut self.symbols, open, word_of(_mm512_add_epi32(at, all(1)), ROWS), made);
-        scatter(&mut self.ranks, open, word_of(number_of(right), BYTES), all(NONE));
-        scatter(&mut self.ranks, open, word_of(at, BYTES), with_right);
+        scatter(&mut self.symbols, open, (row_of(at), lanes()), made);
+        scatter(&mut self.ranks, open, (number_of(right), lanes()), all(NONE));
+        scatter(&mut self.ranks, open, (at, lanes()), with_right);
         let has_left = open & _mm512_cmpgt_epi32_mask(before, all(u32::MAX));
-        scatter(&mut self.ranks, has_left, word_of(before, BYTES), with_left);
-        let left = _mm512_mask_andnot_epi32(alive, open, right, alive);
-        // SAFETY: all 64 bytes of the row are written.
-        unsafe { _mm512_storeu_si512(self.alive.as_mut_ptr().cast(), left) }
+        scatter(&mut self.ranks, has_left, (before, lanes()), with_left);
+        store(&mut self.alive, _mm512_mask_andnot_epi32(alive, open, right, alive));
     }
 
     /// Writes the ids of the piece in a lane; returns a bit for each byte that begins a token.
@@ -235,8 +249,7 @@ impl<const BYTES: usize, const ROWS: usize> Pieces<BYTES, ROWS> {
         let mut number = 0;
         for first in (0..BYTES).step_by(ABREAST) {
             let rows = _mm512_add_epi32(lanes(), all(first as u32 + 1));
-            let column = _mm512_or_si512(_mm512_slli_epi32::<4>(rows), all(lane as u32 % 16));
-            let symbols = gather(&self.symbols, column);
+            let symbols = gather(&self.symbols, rows, all(lane as u32));
             let left = (self.alive[lane] >> first) as __mmask16;
             let differ = left & _mm512_cmplt_epu32_mask(symbols, all(merger.same_from));
             // SAFETY: a symbol that is left has an id.

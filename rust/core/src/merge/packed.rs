@@ -9,10 +9,10 @@
 //! A merge asks for the two pairs it makes, and the piece's next turn looks at them.
 //! Cost: two look-ups in the table of pairs a merge, and the minimum of at most [`PACKED`] lanes.
 //! Invariant: the ids are those of the model's `merge_all`.
-//! Measured: 100 MB of mixed text, 0.55 million new pieces, counted in 0.43 s. When it took 0.46 s: pairs looked at in the turn that asks for
-//! them: 5 % more. All ids looked up, though most are the symbols: 6 % more. Before both, when it took 0.57 s, a branch on
-//! whether a pair is there, as compilers like to make of a choice, and lanes changed by a comparison with each lane's number,
-//! which they unroll without vectors, made it 0.67.
+//! Measured: 100 MB of mixed text, 0.55 million new pieces, counted in 0.43 s. When it took 0.46 s: pairs looked at in the
+//! turn that asks for them: 5 % more; all ids looked up, though most are the symbols: 6 % more. When it took 0.57 s, a branch
+//! on whether a pair is there, as compilers like to make of a choice, and lanes changed by a comparison with each lane's
+//! number, which they unroll without vectors, made it 0.67.
 //! Tried and dropped: a scan of an array that is shortened by each merge, for pieces of 17-96 bytes: quadratic moves.
 //! Three pieces in lockstep until the last is done, sixteen at once, twelve: no gain over eight. Asking a turn ahead while
 //! six or seven pieces came together: no gain; it came with pieces of four times as much text.
