@@ -152,16 +152,19 @@ def _load_default() -> Tokenizer:
 
 def find(encoding: Encoding) -> tuple[Path | None, bytes, list[Path], list[Path]]:
     """Find an encoding's file: its path and bytes, the folders searched, and the files with another sha256."""
-    places = list(folders())
+    places: list[Path] = []
     wrong: list[Path] = []
-    for path in candidates(encoding, places):
-        try:
-            data = path.read_bytes()
-        except OSError:
-            continue  # absent, or not ours to read: the next place may have it
-        if sha256(data) == encoding.sha256:
-            return path, data, places, wrong
-        wrong.append(path)
+    # A folder at a time: to know those that no name asks for takes longer than to read the file.
+    for folder in folders():
+        places.append(folder)
+        for path in candidates(encoding, folder):
+            try:
+                data = path.read_bytes()
+            except OSError:
+                continue  # absent, or not ours to read: the next place may have it
+            if sha256(data) == encoding.sha256:
+                return path, data, places, wrong
+            wrong.append(path)
     return None, b"", places, wrong
 
 

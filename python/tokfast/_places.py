@@ -51,17 +51,16 @@ def folders() -> Iterator[Path]:
                 yield folder_inside
 
 
-def candidates(encoding: Encoding, places: list[Path]) -> Iterator[Path]:
-    """Every path that may be an encoding's file."""
+def candidates(encoding: Encoding, folder: Path) -> Iterator[Path]:
+    """Every path in a folder that may be an encoding's file."""
     import hashlib
 
     # tiktoken names a cached file by the sha1 of its address, and packages that ship its cache keep that
     # name.
     address = f"{PUBLISHED_AT}{encoding.file_name}".encode()
     hashed_name = hashlib.sha1(address, usedforsecurity=False).hexdigest()
-    for folder in places:
-        for file_name in dict.fromkeys((f"{encoding.name}.tiktoken", encoding.file_name, hashed_name)):
-            yield folder / file_name
+    for file_name in dict.fromkeys((f"{encoding.name}.tiktoken", encoding.file_name, hashed_name)):
+        yield folder / file_name
 
 
 def hub_cache() -> Path:

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -94,6 +95,29 @@ def load_tokenizer(name_or_path: str | None, *, quiet: bool) -> "Tokenizer":
     if not quiet:
         say(f"no tokenizer named, so this is {DEFAULT_NAME}, tokfast's own and no model's; choose with -t")
     return tokfast.load(DEFAULT_NAME)
+
+
+def begin_to_load(names: "list[str | None]", *, quiet: bool) -> "Callable[[], list[Tokenizer]]":
+    """Begin to load tokenizers on another thread; the function that comes back waits for them."""
+    loaded: list[Tokenizer] = []
+    failed: list[BaseException] = []
+
+    def load() -> None:
+        try:
+            loaded.extend(load_tokenizer(name, quiet=quiet) for name in names)
+        except BaseException as error:  # noqa: BLE001 (raised again where it is waited for)
+            failed.append(error)
+
+    thread = Thread(target=load)
+    thread.start()
+
+    def wait() -> "list[Tokenizer]":
+        thread.join()
+        if failed:
+            raise failed[0]
+        return loaded
+
+    return wait
 
 
 def describe_tokenizer(tokenizer: "Tokenizer", name_or_path: str | None) -> dict[str, object]:

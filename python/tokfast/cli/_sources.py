@@ -56,18 +56,31 @@ class Sources:
             if path == "-" or (Path(path).exists() and not Path(path).is_dir()):
                 self.files[_plainly(path)] = (path, True)
             else:
-                for found in list_files([path], hidden=hidden, binary=True):
-                    self.files.setdefault(_plainly(found), (found, False))
+                found = list_files([path], hidden=hidden, binary=True)
+                # They begin alike, and are plain after it.
+                is_plain = found[:1] == [*map(_plainly, found[:1])]
+                for file in found:
+                    self.files.setdefault(file if is_plain else _plainly(file), (file, False))
         except OSError as error:
             self._fail(path, error)
 
     def count(self, tokenizers: list[Tokenizer], threads: int | None, progress: Progress) -> list[Counted]:
         """Count every file with every tokenizer; what cannot be read is kept in `failed`."""
+        streams: list[str] = []
+        texts: list[tuple[str, bool]] = []
+        documents: list[str] = []
+        for path, is_named in self.files.values():
+            if self._holds_documents(path):
+                documents.append(path)
+            elif self._is_stream(path, is_named=is_named):
+                streams.append(path)
+            else:
+                texts.append((path, is_named))
+        count_texts = self._count_texts if self.resume is None else self._count_resumed
         counted = [
-            *self._count_streams(tokenizers),
-            *self._count_texts(tokenizers, threads, progress),
-            *self._count_resumed(tokenizers, threads, progress),
-            *self._count_documents(tokenizers, threads),
+            *self._count_streams(streams, tokenizers),
+            *count_texts(texts, tokenizers, threads, progress),
+            *self._count_documents(documents, tokenizers, threads),
         ]
         order = {path: place for place, (path, _) in enumerate(self.files.values())}
         return sorted(counted, key=lambda line: order[line.path])
@@ -76,25 +89,19 @@ class Sources:
         """Whether a file can be read once only: standard input, a pipe. None is found in folders."""
         return path == "-" or (is_named and not Path(path).is_file())
 
-    def _count_streams(self, tokenizers: list[Tokenizer]) -> Iterator[Counted]:
-        for path, is_named in self.files.values():
-            if self._is_stream(path, is_named=is_named) and not self._holds_documents(path):
-                try:
-                    text = sys.stdin.buffer.read() if path == "-" else read_file(path)
-                except OSError as error:
-                    self._fail(path, error)
-                else:
-                    yield Counted(path, tuple(tokenizer.count(text) for tokenizer in tokenizers), len(text))
+    def _count_streams(self, paths: list[str], tokenizers: list[Tokenizer]) -> Iterator[Counted]:
+        for path in paths:
+            try:
+                text = sys.stdin.buffer.read() if path == "-" else read_file(path)
+            except OSError as error:
+                self._fail(path, error)
+                continue
+            yield Counted(path, tuple(tokenizer.count(text) for tokenizer in tokenizers), len(text))
 
-    def _count_texts(self, tokenizers: list[Tokenizer], threads: int | None, progress: Progress) -> Iterator[Counted]:
-        """Count the files that are one text each."""
-        if self.resume is not None:
-            return
-        files = [
-            (path, is_named)
-            for path, is_named in self.files.values()
-            if not (self._holds_documents(path) or self._is_stream(path, is_named=is_named))
-        ]
+    def _count_texts(
+        self, files: list[tuple[str, bool]], tokenizers: list[Tokenizer], threads: int | None, progress: Progress
+    ) -> Iterator[Counted]:
+        """Count files that are one text each; of those that are not named themselves, binary ones are left out."""
         paths = [path for path, _ in files]
         binary = [is_named for _, is_named in files]
         found = []
@@ -111,13 +118,13 @@ class Sources:
                 )
             )
         for path, *counts in zip(paths, *found, strict=True):
-            failed = next((count for count in counts if isinstance(count, OSError)), None)
-            if failed is not None:
-                self._fail(path, failed)
-            elif counts[0] is None:
-                self.binary.append(path)
+            texts = [count for count in counts if isinstance(count, tuple)]
+            if len(texts) == len(counts):
+                yield Counted(path, tuple([n_tokens for n_tokens, _ in texts]), texts[0][1])
+            elif failed := [count for count in counts if isinstance(count, OSError)]:
+                self._fail(path, failed[0])
             else:
-                yield Counted(path, tuple(count[0] for count in counts), counts[0][1])
+                self.binary.append(path)
 
     def _holds_documents(self, path: str) -> bool:
         """Whether a file is read by `count_files`: those that no text can be, and all others of a --field."""
@@ -125,9 +132,8 @@ class Sources:
         is_lines = self.field is not None and path.endswith(LINES_SUFFIXES)
         return path.endswith(DOCUMENT_SUFFIXES) or is_lines
 
-    def _count_documents(self, tokenizers: list[Tokenizer], threads: int | None) -> Iterator[Counted]:
-        """Count the files that hold documents: parquet, JSON lines, and compressed ones."""
-        paths = [path for path, _ in self.files.values() if self._holds_documents(path)]
+    def _count_documents(self, paths: list[str], tokenizers: list[Tokenizer], threads: int | None) -> Iterator[Counted]:
+        """Count files that hold documents: parquet, JSON lines, and compressed ones."""
         if not paths:
             return
         from tokfast._documents import Reading
@@ -157,12 +163,12 @@ class Sources:
             else:
                 yield Counted(path, tuple(counts.tokens for counts in found), found[0].bytes)
 
-    def _count_resumed(self, tokenizers: list[Tokenizer], threads: int | None, progress: Progress) -> Iterator[Counted]:
-        """Count the files of text that --resume keeps, and take from it those that it has."""
+    def _count_resumed(
+        self, files: list[tuple[str, bool]], tokenizers: list[Tokenizer], threads: int | None, progress: Progress
+    ) -> Iterator[Counted]:
+        """Do as `_count_texts`, but take the counts that --resume has, and keep the new ones there."""
         paths: list[str] = []
-        for path, is_named in self.files.values() if self.resume is not None else ():
-            if self._holds_documents(path) or self._is_stream(path, is_named=is_named):
-                continue
+        for path, is_named in files:
             try:
                 with Path(path).open("rb") as file:
                     is_text = is_named or b"\0" not in file.read(BINARY_PROBE_BYTES)
@@ -180,8 +186,8 @@ class Sources:
                 count_files(some, tokenizer, format="text", threads=threads, resume=self._journal(tokenizer, "text"))
                 for tokenizer in tokenizers
             ]
-            for files in zip(*(counts.files for counts in found), strict=True):
-                yield Counted(files[0].path, tuple(file.tokens for file in files), files[0].bytes)
+            for counts in zip(*(counts.files for counts in found), strict=True):
+                yield Counted(counts[0].path, tuple(count.tokens for count in counts), counts[0].bytes)
             progress.update(f"counted {start + len(some):,} of {len(self.files):,} files")
 
     def _journal(self, tokenizer: Tokenizer, reading: str) -> Path | None:

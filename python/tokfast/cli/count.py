@@ -1,8 +1,8 @@
 """``tokfast count``: how many tokens files hold, as ``wc`` would print it.
 
 Naive: read a file, encode it, take the length, for one file after the other.
-Idea: count without making ids, and leave the reading to the threads that count (`count_text_files`). Nothing here
-imports numpy, which takes longer than counting a few megabytes.
+Idea: count without making ids, and leave the reading to the threads that count (`count_text_files`). Folders are
+walked while the tokenizers are loaded. Nothing here imports numpy, which takes longer than counting a few megabytes.
 Cost: linear in the bytes; memory is a block of a file for each thread.
 """
 
@@ -17,11 +17,11 @@ import click
 from tokfast.cli._progress import Progress
 from tokfast.cli._shared import (
     JSON_SCHEMA_VERSION,
+    begin_to_load,
     check_piped,
     csv_option,
     describe_tokenizer,
     json_option,
-    load_tokenizer,
     number,
     quiet_option,
     say,
@@ -123,10 +123,11 @@ def count(
         return
     if not paths:
         check_piped()
+    names: list[str | None] = [*tokenizers] or [None]
+    loading = begin_to_load(names, quiet=quiet)
     sources = Sources(paths, hidden=hidden, field=field, resume=resume)
     progress = Progress(quiet=quiet)
-    names: list[str | None] = [*tokenizers] or [None]
-    loaded = [load_tokenizer(name, quiet=quiet) for name in names]
+    loaded = loading()
     counted = sources.count(loaded, threads, progress)
     progress.clear()
     sources.complain(quiet=quiet)

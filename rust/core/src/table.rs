@@ -84,8 +84,11 @@ impl<V: Copy + Default> ByteTable<V> {
     /// Room for `n` short strings before the table grows.
     #[must_use]
     pub fn with_capacity(n: usize) -> Self {
+        let mut slots = Vec::new();
+        // Written in order: fresh memory that is read first, here and there, is brought page by page, and twice.
+        slots.resize((n * 4 / 3 + 1).next_power_of_two().max(16), (0, V::default()));
         Self {
-            slots: vec![(0, V::default()); (n * 4 / 3 + 1).next_power_of_two().max(16)],
+            slots,
             used: 0,
             seed: seed(),
             long: HashTable::new(),
@@ -106,12 +109,26 @@ impl<V: Copy + Default> ByteTable<V> {
         self.len() == 0
     }
 
+    /// Where `key` is looked for first.
+    #[inline]
+    fn home(&self, key: u128) -> usize {
+        let hash = fold(key as u64 ^ self.seed, (key >> 64) as u64 ^ 0x9E37_79B9_7F4A_7C15);
+        hash as usize & (self.slots.len() - 1)
+    }
+
+    /// Asks for the memory in which `text[start..end]` is looked for.
+    #[inline]
+    pub(crate) fn prefetch(&self, text: &[u8], start: usize, end: usize) {
+        if end - start <= SHORT {
+            prefetch(&self.slots, self.home(short_key(text, start, end)));
+        }
+    }
+
     /// The index of `key`'s slot, or of the empty slot where it belongs.
     #[inline]
     fn probe(&self, key: u128) -> usize {
         let mask = self.slots.len() - 1;
-        let hash = fold(key as u64 ^ self.seed, (key >> 64) as u64 ^ 0x9E37_79B9_7F4A_7C15);
-        let mut index = hash as usize & mask;
+        let mut index = self.home(key);
         loop {
             let found = self.slots[index].0;
             if found == key || found == 0 {

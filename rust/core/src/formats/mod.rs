@@ -94,7 +94,7 @@ impl Format {
             return Some(if tekken::begins(bytes) { Self::Tekken } else { Self::TokenizerJson });
         }
         let line = bytes[first..].split(|&byte| byte == b'\n').next()?;
-        tiktoken::parse_line(line).is_ok().then_some(Self::Tiktoken)
+        tiktoken::parse_line(line, &mut Vec::new()).is_ok().then_some(Self::Tiktoken)
     }
 }
 

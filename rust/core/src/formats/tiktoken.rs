@@ -14,20 +14,20 @@ use crate::pretokenize::Pretokenizer;
 use crate::special::SpecialToken;
 use crate::tokenizer::Tokenizer;
 
-/// The token and the rank of one line.
-pub(super) fn parse_line(line: &[u8]) -> Result<(Vec<u8>, u32), String> {
+/// The rank of one line, and its token's bytes at the end of `tokens`.
+pub(super) fn parse_line(line: &[u8], tokens: &mut Vec<u8>) -> Result<u32, String> {
     let line = line.trim_ascii_end();
     let space = memchr::memchr(b' ', line).ok_or("is not 'base64 SPACE rank'")?;
-    let token = STANDARD.decode(&line[..space]).map_err(|error| format!("its token is not base64: {error}"))?;
+    STANDARD.decode_vec(&line[..space], tokens).map_err(|error| format!("its token is not base64: {error}"))?;
     let rank = std::str::from_utf8(&line[space + 1..]).ok().and_then(|text| text.parse().ok());
-    let rank = rank.filter(|&rank| rank < u32::MAX - 1).ok_or_else(|| {
+    rank.filter(|&rank| rank < u32::MAX - 1).ok_or_else(|| {
         format!("its rank {:?} is not a number below 2^32 - 2", String::from_utf8_lossy(&line[space + 1..]))
-    })?;
-    Ok((token, rank))
+    })
 }
 
 pub(super) fn read(bytes: &[u8], pattern: &str, specials: Vec<SpecialToken>) -> Result<Tokenizer, Fault> {
-    let mut tokens = Vec::with_capacity(bytes.len() / 16);
+    let mut text = Vec::with_capacity(bytes.len());
+    let mut ranks = Vec::with_capacity(bytes.len() / 16);
     for (number, line) in
         bytes.split(|&byte| byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty())
     {
@@ -35,8 +35,11 @@ pub(super) fn read(bytes: &[u8], pattern: &str, specials: Vec<SpecialToken>) -> 
         if line.starts_with(b"= ") {
             continue;
         }
-        tokens.push(parse_line(line).map_err(|reason| format!("line {} {reason}", number + 1))?);
+        let start = text.len();
+        let rank = parse_line(line, &mut text).map_err(|reason| format!("line {} {reason}", number + 1))?;
+        ranks.push((start..text.len(), rank));
     }
+    let tokens: Vec<(&[u8], u32)> = ranks.into_iter().map(|(span, rank)| (&text[span], rank)).collect();
     let model = Model::from_ranks(&tokens)?;
     Ok(Tokenizer::new(Pretokenizer::new(Some(pattern))?, model, specials, (Vec::new(), Vec::new()))?)
 }

@@ -16,6 +16,7 @@
 //! own bytes encode to, so that looking a piece up first changes nothing (or where the model says so: `ignore_merges`).
 
 mod alphabet;
+mod halves;
 mod heap;
 mod reachable;
 
@@ -79,6 +80,9 @@ pub struct Model {
 
 /// The greatest sum of squared lengths of tokens; real vocabularies stay below a tenth of it.
 const MOST_WORK: u64 = 1 << 28;
+
+/// So many tokens before it is looked at, a slot of a table is asked for.
+const AHEAD: usize = 16;
 
 /// The reason why tokens and merges make no model.
 type Fault = String;
@@ -165,20 +169,15 @@ impl Model {
         if let Some(byte) = (0..=255u8).find(|&byte| model.byte_id(byte) == u32::MAX) {
             return Err(format!("the single byte 0x{byte:02X} is not in the vocabulary; ranks need all 256 of them"));
         }
-        let mut merges = Vec::with_capacity(tokens.len());
-        let mut all_whole = true;
-        for id in 0..model.spans.len() as u32 {
-            let (start, end) = model.spans[id as usize];
-            if end - start < 2 {
-                continue;
-            }
-            let parts = model.two_parts(id, |id| id, true);
-            if let Some((left, right)) = parts {
-                // The rank is the id, so ranks and products are in one order.
-                *model.steps.entry(pair(left, right)) = Step { rank: id, product: id };
-                merges.push(Merge { left, right, product: id });
-            }
-            all_whole &= parts.is_some();
+        let ids: Vec<u32> =
+            (0..model.len() as u32).filter(|&id| model.token(id).is_some_and(|t| t.len() > 1)).collect();
+        let found = halves::halves(&model, &ids, |id| id)?;
+        let all_whole = found.iter().all(Option::is_some);
+        let mut merges = Vec::with_capacity(ids.len());
+        for (id, (left, right)) in ids.into_iter().zip(found).filter_map(|(id, halves)| Some((id, halves?))) {
+            // The rank is the id, so ranks and products are in one order.
+            *model.steps.entry(pair(left, right)) = Step { rank: id, product: id };
+            merges.push(Merge { left, right, product: id });
         }
         // tiktoken looks a piece up before it merges, which matters only for tokens that no merge makes.
         model.ignore_merges = !all_whole;
@@ -208,11 +207,13 @@ impl Model {
             rank_of[id as usize] = rank;
         }
         let mut whole = vec![false; model.spans.len()];
-        for &(_, id) in &order {
-            let mut symbols = Vec::new();
+        let ids: Vec<u32> = order.iter().map(|token| token.1).collect();
+        let found = halves::halves(&model, &ids, |id| rank_of[id as usize])?;
+        let mut symbols = Vec::new();
+        for (id, halves) in ids.into_iter().zip(found) {
             model.symbols(model.token(id).unwrap_or_default(), &mut symbols);
             whole[id as usize] = symbols == [id];
-            if let Some((left, right)) = model.two_parts(id, |id| rank_of[id as usize], false) {
+            if let Some((left, right)) = halves {
                 *model.steps.entry(pair(left, right)) = Step { rank: rank_of[id as usize], product: id };
                 model.merges.push(Merge { left, right, product: id });
                 whole[id as usize] = true;
@@ -276,16 +277,22 @@ impl Model {
             tied: false,
         };
         for (bytes, id) in tokens {
-            let bytes = bytes.as_ref();
-            let (start, end) = model.add(bytes, *id)?;
+            model.add(bytes.as_ref(), *id)?;
+        }
+        // The table is far away, so a slot is asked for some tokens ahead.
+        let span = |place: usize| tokens.get(place).map(|&(_, id)| model.spans[id as usize]);
+        for (place, (bytes, id)) in tokens.iter().enumerate() {
+            if let Some((start, end)) = span(place + AHEAD) {
+                model.ids.prefetch(&model.bytes, start as usize, end as usize);
+            }
+            let (start, end) = model.spans[*id as usize];
             let before = model.ids.len();
-            let entry = model.ids.entry(&model.bytes, start, end);
-            let other = std::mem::replace(entry, *id);
+            let other = std::mem::replace(model.ids.entry(&model.bytes, start as usize, end as usize), *id);
             if model.ids.len() == before {
-                return Err(format!("the token {} has two ids, {other} and {id}", shown(bytes)));
+                return Err(format!("the token {} has two ids, {other} and {id}", shown(bytes.as_ref())));
             }
             model.spelled[*id as usize] = true;
-            if let [byte] = bytes {
+            if let [byte] = bytes.as_ref() {
                 model.byte_ids[*byte as usize] = *id;
             }
         }
@@ -297,7 +304,7 @@ impl Model {
     }
 
     /// Keeps the bytes of an id.
-    fn add(&mut self, bytes: &[u8], id: u32) -> Result<(usize, usize), Fault> {
+    fn add(&mut self, bytes: &[u8], id: u32) -> Result<(), Fault> {
         if bytes.is_empty() {
             return Err(format!("the token with id {id} has no bytes"));
         }
@@ -309,39 +316,7 @@ impl Model {
         self.bytes.extend_from_slice(bytes);
         let end = u32::try_from(self.bytes.len()).map_err(|_| "the tokens have more than 4 GiB".to_owned())?;
         *span = (start as u32, end);
-        Ok((start, end as usize))
-    }
-
-    /// The two parts that a token's bytes come to, merged by rank; `None` where they stop earlier.
-    fn two_parts(&self, id: u32, rank_of: impl Fn(u32) -> u32, in_order: bool) -> Option<(u32, u32)> {
-        let token = self.token(id)?;
-        // Each part with the place where it ends.
-        let mut parts: Vec<(u32, usize)> = if self.alphabet == Alphabet::Bytes {
-            token.iter().zip(1..).map(|(&byte, end)| (self.byte_id(byte), end)).collect()
-        } else {
-            let ends =
-                std::str::from_utf8(token).ok()?.char_indices().map(|(at, character)| (at, at + character.len_utf8()));
-            ends.map(|(start, end)| Some((self.ids.get(token, start, end)?, end))).collect::<Option<_>>()?
-        };
-        while parts.len() > 2 {
-            let known = |at: usize| self.step(parts[at].0, parts[at + 1].0).map(|step| (step.rank, at, step.product));
-            let joined = |at: usize| {
-                let start = at.checked_sub(1).map_or(0, |before| parts[before].1);
-                self.ids.get(token, start, parts[at + 1].1).map(|product| (rank_of(product), at, product))
-            };
-            let pairs = 0..parts.len() - 1;
-            // Where tokens come in the order of their ranks, the pairs of smaller ranks are known by now, and only a
-            // token that they leave in more than two parts has its bytes looked up, among all ranks. Equal scores
-            // have no such order.
-            let smaller = in_order.then(|| pairs.clone().filter_map(known).min()).flatten();
-            let (_, at, product) = smaller.or_else(|| pairs.filter_map(joined).min())?;
-            parts[at] = (product, parts[at + 1].1);
-            parts.remove(at + 1);
-        }
-        match parts[..] {
-            [(left, _), (right, _)] => Some((left, right)),
-            _ => None,
-        }
+        Ok(())
     }
 
     /// Notes which tokens a piece may be looked up for. A silent one may be spelled like another, or not at all.
