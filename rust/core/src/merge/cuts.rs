@@ -3,10 +3,11 @@
 //! Naive: Chinese and Japanese have no spaces, so a piece is a sentence, and hardly one comes twice: each is merged anew, or
 //! kept for nothing.
 //! Idea: whatever is merged is a token. If no token holds the last byte of one character and the first of the next, nothing
-//! is ever merged across; so the piece comes to the ids of its two sides, which are short and come again. Two filters know
-//! which neighbours tokens hold: one of pairs of characters, for places where a token has both whole; one of pairs of
-//! bytes, for those where it begins or ends amid one of them. Characters of three bytes alone are looked at.
-//! Cost: two look-ups a character of long pieces, and a glance at all text for such characters. Memory: 136 KiB. A bit that
+//! is ever merged across; so the piece comes to the ids of its two sides, which are short and come again. Filters know
+//! which neighbours tokens hold: one of pairs of bytes; between characters of three bytes, whose bytes say little, one of
+//! pairs of characters, for places where a token has both whole, and one of pairs of bytes, for those where it begins or ends
+//! amid one of them. Only texts with such characters are looked at.
+//! Cost: two look-ups a character of long pieces, and a glance at all text for such characters. Memory: 144 KiB. A bit that
 //! two pairs share loses a cut, no more.
 //! Invariant: the ids of the parts are those of the piece, for any bytes: a character is here whatever looks like one, in
 //! text as in tokens.
@@ -32,6 +33,8 @@ pub(super) struct Cuts {
     characters: Vec<u64>,
     /// A bit for each two bytes, where the token does not hold both characters.
     bytes: Vec<u64>,
+    /// A bit for each two bytes of any token.
+    together: Vec<u64>,
 }
 
 /// A character of three bytes that begins here.
@@ -58,9 +61,12 @@ fn place_of_bytes(left: u8, right: u8) -> (usize, u32) {
 impl Cuts {
     /// For a vocabulary of these tokens: all that a piece can come to.
     pub(super) fn new<'t>(tokens: impl Iterator<Item = &'t [u8]>) -> Self {
-        let mut cuts = Self { characters: vec![0; 1 << (HASH - 6)], bytes: vec![0; 1 << 10] };
+        let mut cuts =
+            Self { characters: vec![0; 1 << (HASH - 6)], bytes: vec![0; 1 << 10], together: vec![0; 1 << 10] };
         for token in tokens {
             for at in 1..token.len() {
+                let (word, bit) = place_of_bytes(token[at - 1], token[at]);
+                cuts.together[word] |= 1 << bit;
                 if !FIRST.contains(&token[at]) {
                     continue;
                 }
@@ -120,14 +126,23 @@ impl Cuts {
         let mut left = None;
         while at < piece.len() {
             let here = character(&piece[at..]);
-            if let (Some(left), Some(right)) = (left, here)
-                && self.is_free(left, right)
-            {
+            let is_free = match (left, here) {
+                (Some(left), Some(here)) => self.is_free(left, here),
+                _ => at > 0 && !self.are_together(piece[at - 1], piece[at]),
+            };
+            if is_free {
                 room.push(offset + at as u32);
             }
             at += if here.is_some() { WIDTH } else { 1 };
             left = here;
         }
+    }
+
+    /// Whether some token holds these bytes side by side.
+    #[inline]
+    fn are_together(&self, left: u8, right: u8) -> bool {
+        let (word, bit) = place_of_bytes(left, right);
+        self.together[word] >> bit & 1 == 1
     }
 }
 

@@ -67,6 +67,9 @@ const BEYOND_ASCII: [(u8, bool); 13] = [
 /// The stand-in of U+017F, the one character beyond ASCII that folds to a letter of a contraction.
 pub(crate) const LONG_S_STAND_IN: u8 = 0x87;
 
+/// The stand-in of a byte that begins no character: that of symbols.
+pub(crate) const INVALID: u8 = 0x85;
+
 /// By the low half of a lead E0 to EF, the stand-in of letters without case: Hangul, or of U+4E00..9F7F.
 #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
 pub(crate) const CASELESS_STAND_INS: [u8; 16] =
@@ -110,7 +113,7 @@ pub(crate) struct Table {
 }
 
 fn build() -> Table {
-    let mut all = vec![0x85; 0x11_0000];
+    let mut all = vec![INVALID; 0x11_0000];
     let mut fill = |expression, stand_in: &dyn Fn(u8) -> u8| {
         let Ok(parsed) = regex_syntax::parse(expression) else { return };
         if let regex_syntax::hir::HirKind::Class(regex_syntax::hir::Class::Unicode(ranges)) = parsed.kind() {
@@ -180,7 +183,7 @@ pub(crate) fn at(text: &[u8], at: usize) -> (u8, usize) {
 }
 
 fn beyond_ascii(text: &[u8], at: usize) -> (u8, usize) {
-    decode(text, at).map_or((0x85, 1), |(code, len)| (table().stand_in(code), len))
+    decode(text, at).map_or((INVALID, 1), |(code, len)| (table().stand_in(code), len))
 }
 
 /// The code point of the non-ASCII character at `text[at]` and its length, if it is valid UTF-8.

@@ -5,13 +5,15 @@
 //! whose end depends on what follows is right; the next window begins where the first doubtful piece does. No place to
 //! cut has to be searched for, so text without spaces is as good as any. ASCII is read in place; other windows are
 //! transcoded to one stand-in byte a character, and the start bits mapped back.
-//! Cost: O(bytes); two pieces of every window are cut twice. Worst case: pieces longer than a window, and bytes that
-//! are not UTF-8, are cut by the scalar twin, each such window at most once by both.
+//! Cost: O(bytes); two pieces of every window are cut twice. Worst case: pieces longer than a window are cut by the
+//! scalar twin, each such window at most once by both; a window of bytes that are not all UTF-8 is transcoded one character
+//! after the other.
 //! Invariant: all pieces but the last two of a text stay the same whatever is appended to it. What ends a piece is the
 //! character after it, except that white space after a line break is doubtful together with that line break (two
 //! pieces), capitals after a letter without case together with that letter (two), and a word before a quote together
 //! with the quote (two).
 
+use super::class;
 use super::kernel;
 use super::scheme::{Fixed, Scheme};
 use super::tier::{Lanes, Tier};
@@ -66,10 +68,10 @@ pub(crate) fn next_ends(tier: Tier, scheme: &Scheme, room: &mut Room, text: &[u8
     count
 }
 
-/// Fills `room.ends` with the ends of the pieces of `text` and returns their number, or `None` if it is not UTF-8.
+/// Fills `room.ends` with the ends of the pieces of `text` and returns their number.
 #[allow(clippy::inline_always)]
 #[inline(always)]
-pub(crate) fn ends<S: Fixed, L: Lanes>(lanes: L, room: &mut Room, text: &[u8]) -> Option<usize> {
+pub(crate) fn ends<S: Fixed, L: Lanes>(lanes: L, room: &mut Room, text: &[u8]) -> usize {
     let blocks = text.len().div_ceil(64);
     if room.ends.len() < text.len() + 64 {
         room.ends.resize(text.len() + 64, 0);
@@ -89,7 +91,10 @@ pub(crate) fn ends<S: Fixed, L: Lanes>(lanes: L, room: &mut Room, text: &[u8]) -
             room.stream.resize(text.len() + 72, 0);
             room.leads.resize(blocks, 0);
         }
-        let characters = lanes.transcode(text, &mut room.stream, &mut room.leads)?;
+        let characters = match lanes.transcode(text, &mut room.stream, &mut room.leads) {
+            Some(characters) => characters,
+            None => transcode_any(text, &mut room.stream, &mut room.leads[..blocks]),
+        };
         kernel::starts::<S, L>(lanes, &room.stream[..characters], true, &mut room.starts);
         room.starts[0] &= !1;
         let mut character = 0;
@@ -101,7 +106,34 @@ pub(crate) fn ends<S: Fixed, L: Lanes>(lanes: L, room: &mut Room, text: &[u8]) -
         }
     }
     room.ends[count] = text.len() as u32;
-    Some(count + 1)
+    count + 1
+}
+
+/// [`Lanes::transcode`] of any bytes, one character after the other.
+#[inline(never)]
+fn transcode_any(text: &[u8], stream: &mut [u8], leads: &mut [u64]) -> usize {
+    leads.fill(u64::MAX);
+    if let Some(last) = leads.last_mut() {
+        *last >>= text.len().wrapping_neg() % 64;
+    }
+    let (mut at, mut number) = (0, 0);
+    while at < text.len() {
+        let (lead, next) = (text[at], text.get(at + 1).copied().unwrap_or_default());
+        // A lead with a byte that may follow it, in one comparison: bytes at random seldom are.
+        if u16::from_be_bytes([lead, next]) & 0xC0C0 == 0xC080 {
+            let (stand_in, len) = class::at(text, at);
+            stream[number] = stand_in;
+            for inside in at + 1..at + len {
+                leads[inside / 64] &= !(1 << (inside % 64));
+            }
+            at += len;
+        } else {
+            stream[number] = if lead < 0x80 { lead } else { class::INVALID };
+            at += 1;
+        }
+        number += 1;
+    }
+    number
 }
 
 /// Writes where the bits of a block stand after the first `count` of `ends`; returns how many there are then.

@@ -187,13 +187,13 @@ impl Shuffles for Avx2 {
     }
 
     #[inline(always)]
-    fn ends<S: Fixed>(self, room: &mut Room, text: &[u8]) -> Option<usize> {
+    fn ends<S: Fixed>(self, room: &mut Room, text: &[u8]) -> usize {
         // SAFETY: the processor has these instructions, since `self` exists.
         unsafe { ends::<S>(self, room, text) }
     }
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-fn ends<S: Fixed>(lanes: Avx2, room: &mut Room, text: &[u8]) -> Option<usize> {
+fn ends<S: Fixed>(lanes: Avx2, room: &mut Room, text: &[u8]) -> usize {
     window::ends::<S, _>(Shuffled(lanes), room, text)
 }

@@ -295,7 +295,7 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn ends<S: Fixed>(self, room: &mut Room, text: &[u8]) -> Option<usize> {
+    fn ends<S: Fixed>(self, room: &mut Room, text: &[u8]) -> usize {
         // SAFETY: the processor has these instructions, since `self` exists.
         unsafe { ends::<S>(self, room, text) }
     }
@@ -344,6 +344,6 @@ const COUNT: [u8; 64] = {
 };
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi1,bmi2,lzcnt,popcnt")]
-fn ends<S: Fixed>(lanes: Avx512, room: &mut Room, text: &[u8]) -> Option<usize> {
+fn ends<S: Fixed>(lanes: Avx512, room: &mut Room, text: &[u8]) -> usize {
     window::ends::<S, _>(lanes, room, text)
 }

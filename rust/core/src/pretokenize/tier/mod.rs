@@ -75,7 +75,7 @@ pub(crate) trait Lanes: Copy {
     fn flatten(self, bits: u64, base: u32, places: &mut [u32; 64]);
 
     /// [`window::ends`] compiled for this tier.
-    fn ends<S: Fixed>(self, room: &mut Room, text: &[u8]) -> Option<usize>;
+    fn ends<S: Fixed>(self, room: &mut Room, text: &[u8]) -> usize;
 }
 
 /// A way to cut, best first.
@@ -146,18 +146,18 @@ impl Tier {
     pub(crate) fn ends(self, family: Family, room: &mut Room, text: &[u8]) -> Option<usize> {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(lanes) => by_family(lanes, family, room, text),
+            Self::Avx512(lanes) => Some(by_family(lanes, family, room, text)),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(lanes) => by_family(lanes, family, room, text),
+            Self::Avx2(lanes) => Some(by_family(lanes, family, room, text)),
             #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-            Self::Neon(lanes) => by_family(lanes, family, room, text),
-            Self::Portable(lanes) => by_family(lanes, family, room, text),
+            Self::Neon(lanes) => Some(by_family(lanes, family, room, text)),
+            Self::Portable(lanes) => Some(by_family(lanes, family, room, text)),
             Self::Scalar => None,
         }
     }
 }
 
-fn by_family<L: Lanes>(lanes: L, family: Family, room: &mut Room, text: &[u8]) -> Option<usize> {
+fn by_family<L: Lanes>(lanes: L, family: Family, room: &mut Room, text: &[u8]) -> usize {
     match family {
         Family::Gpt2 => lanes.ends::<Gpt2>(room, text),
         Family::Cl100k => lanes.ends::<Cl100k>(room, text),

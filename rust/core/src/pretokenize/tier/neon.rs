@@ -167,7 +167,7 @@ impl Shuffles for Neon {
         portable::deposit(bits, mask)
     }
 
-    fn ends<S: Fixed>(self, room: &mut Room, text: &[u8]) -> Option<usize> {
+    fn ends<S: Fixed>(self, room: &mut Room, text: &[u8]) -> usize {
         window::ends::<S, _>(Shuffled(self), room, text)
     }
 }

@@ -128,7 +128,7 @@ impl Lanes for Portable {
         }
     }
 
-    fn ends<S: Fixed>(self, room: &mut Room, text: &[u8]) -> Option<usize> {
+    fn ends<S: Fixed>(self, room: &mut Room, text: &[u8]) -> usize {
         window::ends::<S, _>(self, room, text)
     }
 }

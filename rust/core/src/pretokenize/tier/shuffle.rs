@@ -68,7 +68,7 @@ pub(crate) trait Shuffles: Copy {
     /// [`Lanes::deposit`].
     fn deposit(self, bits: u64, mask: u64) -> u64;
     /// [`Lanes::ends`].
-    fn ends<S: Fixed>(self, room: &mut Room, text: &[u8]) -> Option<usize>;
+    fn ends<S: Fixed>(self, room: &mut Room, text: &[u8]) -> usize;
 }
 
 /// The tier of a processor with [`Shuffles`].
@@ -269,7 +269,7 @@ impl<P: Shuffles> Lanes for Shuffled<P> {
     }
 
     #[inline(always)]
-    fn ends<S: Fixed>(self, room: &mut Room, text: &[u8]) -> Option<usize> {
+    fn ends<S: Fixed>(self, room: &mut Room, text: &[u8]) -> usize {
         self.0.ends::<S>(room, text)
     }
 }
