@@ -23,7 +23,7 @@ const WINDOW: usize = 8192;
 /// Pieces at the end of a text that may change when it goes on.
 const DOUBTFUL: usize = 2;
 /// Shorter texts are cut faster one piece after the other.
-const SHORT: usize = 20;
+const SHORT: usize = 4;
 
 /// Room for one window.
 #[derive(Debug, Clone, Default)]
