@@ -7,8 +7,9 @@
   of 3,000 characters, at first sight and a second time, against gigatoken in turns;
 - ``adversarial``: each file of ``corpus/adversarial``, encoded once in one call at first sight, by a tokenizer that has
   seen 20 MB of other text; then the same text a hundred times over;
-- ``threads``: counting all texts of the corpus, in shuffled documents of 6,000 characters, twice over, by one thread
-  and by two, and the memory that it takes beyond the documents.
+- ``threads``: counting all texts of the corpus, and those of the folders of ``--more`` until they are 1 GB, in
+  shuffled documents of 6,000 characters, twice over, by one thread and by two, and the memory that it takes beyond
+  the documents.
 """
 
 import argparse
@@ -47,13 +48,16 @@ from pathlib import Path
 import tokfast
 from worker import touch_memory
 from systems import VOCABULARIES
-data, threads = Path(sys.argv[1]), int(sys.argv[2])
-documents = []
-for path in sorted((data / "corpus").glob("*.txt")) + sorted((data / "corpus/multilingual").glob("*.txt")):
-    if path.name != "PACKAGES.txt":
-        text = path.read_text(encoding="utf-8", errors="replace")
+data, threads, *more = Path(sys.argv[1]), int(sys.argv[2]), *map(Path, sys.argv[3:])
+texts = sorted((data / "corpus").glob("*.txt")) + sorted((data / "corpus/multilingual").glob("*.txt"))
+texts = [path for path in texts if path.name != "PACKAGES.txt"]
+documents, size = [], 0
+for path in [*texts, *(path for folder in more for path in sorted(folder.rglob("*")) if path.is_file())]:
+    text = path.read_bytes()
+    if size < 1_000_000_000 and (path in texts or b"\\0" not in text[:8192]):
+        size += len(text)
+        text = text.decode("utf-8", "replace")
         documents += [text[at : at + 6000].encode() for at in range(0, len(text), 6000)]
-        del text
 random.Random(7).shuffle(documents)
 ranks = data / "vocab" / VOCABULARIES["cl100k"].ranks
 tokenizer = tokfast.Tokenizer.from_file(ranks, pattern="cl100k", special_tokens={})
@@ -126,9 +130,9 @@ def adversarial(data: Path, rounds: int, only: list[str]) -> dict[str, Any]:
     return rows
 
 
-def threads(data: Path, rounds: int, _only: list[str]) -> dict[str, Any]:
+def threads(data: Path, rounds: int, more: list[str]) -> dict[str, Any]:
     """Count everything, twice over, by one thread and by two in turns."""
-    runs = [{number: run(THREADS, data, number) for number in (1, 2)} for _ in range(rounds)]
+    runs = [{number: run(THREADS, data, number, *more) for number in (1, 2)} for _ in range(rounds)]
     one = runs[0][1]
     row: dict[str, Any] = {"bytes": one["bytes"], "documents": one["documents"], "tokens": one["tokens"]}
     if any(each["tokens"] != one["tokens"] for both in runs for each in both.values()):
@@ -167,8 +171,12 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="these texts only")
+    parser.add_argument("--more", nargs="*", default=[], metavar="FOLDER", help="threads: texts beside the corpus")
     options = parser.parse_args()
-    row = ROWS[options.row](options.data.resolve(), options.rounds, options.only)
+    chosen_texts = (
+        [str(Path(folder).resolve()) for folder in options.more] if options.row == "threads" else options.only
+    )
+    row = ROWS[options.row](options.data.resolve(), options.rounds, chosen_texts)
     print(json.dumps(row))
     if options.row != "threads":
         stamp = {"rounds": options.rounds, "tokfast": versions()["tokfast"]}
