@@ -136,6 +136,20 @@ CASES = (
         vocabulary="llama3",
     ),
     Case(
+        "encode-qwen3",
+        "encode",
+        "mixed_docs.jsonl",
+        "the same with a pattern of single digits and a normalizer (NFC), which tiktoken does not have",
+        "several threads, one huge document",
+        (
+            Contender("tokenizers", rounds=1),
+            Contender("gigatoken"),
+            Contender("fastokens"),
+            Contender("tokfast"),
+        ),
+        vocabulary="qwen3",
+    ),
+    Case(
         "count-cl100k",
         "count",
         "mixed_docs.jsonl",

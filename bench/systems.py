@@ -60,6 +60,7 @@ VOCABULARIES = {
     "cl100k": Vocabulary("cl100k_base.tiktoken", None, CL100K, "cl100k", "cl100k_base", "cl100k_base"),
     "o200k": Vocabulary("o200k_base.tiktoken", "gptoss.tokenizer.json", O200K, "o200k", "o200k_base", "o200k_base"),
     "llama3": Vocabulary("llama3_tokenizer.model.tiktoken", "llama3_1.tokenizer.json", CL100K, None),
+    "qwen3": Vocabulary("qwen.tiktoken", "qwen-3.tokenizer.json", CL100K.replace("{1,3}+", ""), None),
 }
 
 

@@ -8,6 +8,7 @@
 //! Tried and dropped: an exit for each rare piece, and comparisons of 128 bits: 0.26 instead of 0.23 s when it was tried. A
 //! list of what is not there written in the loop, at a place that depends on what was found: 0.22 s, and 0.37 when the
 //! addresses of the list and of a table had their lower bits in common. A branch on where ids are: 0.22 s.
+//! The ids of four values written at once, by a rotation and a compression of vectors: 0.30 s for 100 MB, as one by one.
 //! Invariant: [`ask`] and [`take`] do the same on every processor.
 //! Source: gigatoken's 15-byte keys; the comparison by lanes was measured in the experiments that this crate began with.
 

@@ -11,7 +11,9 @@
 //! two pairs share loses a cut, no more.
 //! Invariant: the ids of the parts are those of the piece, for any bytes: a character is here whatever looks like one, in
 //! text as in tokens.
-//! Measured: Chinese text is encoded at 48 MB/s fresh and 180 seen before (without cuts 28 and 43), Japanese at 64 and 119
+//! Measured: 1 MB of random white space beyond ASCII is encoded at 56 MB/s, without cuts between bytes at 33; emoji that are
+//! joined at 98 and 49. Looked at between characters of three bytes as well, they took Chinese from 131 to 108.
+//! Chinese text is encoded at 48 MB/s fresh and 180 seen before (without cuts 28 and 43), Japanese at 64 and 119
 //! (29 and 38); 100 MB of mixed text with some of it take 1-9 % less.
 //! Source: the filter was measured in the experiments that this crate began with.
 

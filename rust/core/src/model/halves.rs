@@ -8,8 +8,9 @@
 //! Cost: at most 2n look-ups a token of n bytes, and n² steps over an array; `check_work` bounds their sum.
 //! Invariant: the halves are the last two parts that the rule brings a token's bytes to; a token whose bytes stop
 //! earlier has none.
+//! Measured: `cl100k_base` is loaded in 58 ms, with two threads in 48.
 //! Tried and dropped: pairs of smaller ranks, which are known when tokens are taken in order, asked for first in the
-//! table of pairs (33 ms for `cl100k_base`, by one thread only).
+//! table of pairs: 73 ms, and one thread only.
 
 use super::{Alphabet, Fault, Model};
 use crate::table::{SHORT, fold, short_key};
