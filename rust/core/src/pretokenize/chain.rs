@@ -1,7 +1,7 @@
 //! Several splits, one after the other: each cuts the pieces of the one before it.
 //!
 //! Naive: a list of strings for every split, as Hugging Face keeps. Idea: only places are kept; each piece goes on to
-//! the next split at once, so there are as many lists as splits, not as pieces.
+//! the next split at once. A list is made only where a match may belong to a neighbour.
 //! Cost: each split looks at all of the text once; the regular expressions cost most. Linear, as the engines are.
 //! Invariant: what a split removes is in no piece; everything else is, in order. A split after `ByteLevel` sees the
 //! text in GPT-2's alphabet, one character a byte, as in Hugging Face.
@@ -190,48 +190,44 @@ fn run(stages: &[Stage], text: &str, base: usize, piece: &mut dyn FnMut(usize, u
     let Some((stage, rest)) = stages.split_first() else {
         return if text.is_empty() { Ok(()) } else { piece(base, base + text.len()) };
     };
-    for (start, end) in stage.behave(stage.matches(text)?) {
-        if start < end {
-            run(rest, &text[start..end], base + start, piece)?;
-        }
+    let mut go_on = |start: usize, end: usize| {
+        if start < end { run(rest, &text[start..end], base + start, piece) } else { Ok(()) }
+    };
+    if stage.behavior == Behavior::Isolated {
+        return stage.parts(text, &mut |start, end, _| go_on(start, end));
     }
-    Ok(())
+    let mut parts = Vec::new();
+    stage.parts(text, &mut |start, end, is_match| {
+        parts.push((start, end, is_match));
+        Ok(())
+    })?;
+    stage.behave(parts).into_iter().try_for_each(|(start, end)| go_on(start, end))
 }
 
 impl Stage {
-    /// What is matched and what lies between, in order, the whole text.
-    fn matches(&self, text: &str) -> Result<Vec<(usize, usize, bool)>> {
-        let (mut found, mut done) = (Vec::new(), 0);
-        let mut add = |start: usize, end: usize| {
+    /// Calls `part(start, end, is_match)` for what is matched and what lies between, in order, the whole text.
+    fn parts(&self, text: &str, part: &mut dyn FnMut(usize, usize, bool) -> Result<()>) -> Result<()> {
+        let mut done = 0;
+        let mut matched = |start: usize, end: usize| {
             if start > done {
-                found.push((done, start, false));
+                part(done, start, self.invert)?;
             }
-            found.push((start, end, true));
             done = end;
+            part(start, end, !self.invert)
         };
         match &self.matcher {
             Matcher::Nothing => {}
-            Matcher::Text(pattern) => text.match_indices(pattern).for_each(|(at, part)| add(at, at + part.len())),
+            Matcher::Text(pattern) => {
+                text.match_indices(pattern).try_for_each(|(at, found)| matched(at, at + found.len()))?;
+            }
             Matcher::Character(is) => text
                 .char_indices()
                 .filter(|(_, character)| is(*character))
-                .for_each(|(at, character)| add(at, at + character.len_utf8())),
-            Matcher::Scheme(scheme) => scheme.split(text.as_bytes(), |start, end| {
-                add(start, end);
-                Ok::<(), Error>(())
-            })?,
-            Matcher::Regex(regex) => regex.matches(text, |start, end| {
-                add(start, end);
-                Ok(())
-            })?,
+                .try_for_each(|(at, character)| matched(at, at + character.len_utf8()))?,
+            Matcher::Scheme(scheme) => scheme.split(text.as_bytes(), matched)?,
+            Matcher::Regex(regex) => regex.matches(text, matched)?,
         }
-        if done < text.len() {
-            found.push((done, text.len(), false));
-        }
-        if self.invert {
-            found.iter_mut().for_each(|part| part.2 = !part.2);
-        }
-        Ok(found)
+        if done < text.len() { part(done, text.len(), self.invert) } else { Ok(()) }
     }
 
     /// The pieces that matches and what lies between come to.

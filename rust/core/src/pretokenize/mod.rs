@@ -15,6 +15,7 @@ mod kernel;
 mod meaning;
 mod rare;
 mod regex;
+mod run;
 mod scan;
 mod scheme;
 mod tier;

@@ -1,7 +1,7 @@
 //! Cuts text by any regular expression.
 //!
 //! Naive: one backtracking engine for all. Its worst case is exponential, and it gives up on long runs.
-//! Idea: an expression without look-around or possessive repeats goes to regex-automata, linear in time. The one
+//! Idea: a run of one class of characters is scanned by hand ([`super::run`]). Another expression without look-around or possessive repeats goes to regex-automata, linear in time. The one
 //! look-ahead that nearly every tokenizer ends in, `\s+(?!\S)|\s+`, is done by hand: white space is matched by
 //! `\s+`, and gives its last character back if something follows it. Where a spelling hides this (possessive repeats
 //! that change nothing, another order), its form ([`meaning`]) is spelled again and goes the same way. What is left goes
@@ -13,6 +13,7 @@
 use regex_automata::{Input, meta};
 
 use super::meaning;
+use super::run::Run;
 use crate::error::{Error, Result};
 
 /// The end of an expression whose look-ahead is done by hand.
@@ -21,6 +22,7 @@ const WHITE_SPACE_ENDS: [&str; 2] = [r"|\s+(?!\S)|\s+", r"|\s+(?!\S)|\s"];
 /// A compiled expression.
 #[derive(Debug, Clone)]
 enum Engine {
+    Run(Run),
     Linear(meta::Regex),
     /// The expression before [`WHITE_SPACE_ENDS`], and white space as the second pattern.
     WhiteSpaceLast(meta::Regex),
@@ -44,6 +46,9 @@ impl GeneralRegex {
                 pattern: pattern.into(),
                 reason: format!("has {} bytes; at most {LONGEST} are compiled", pattern.len()),
             });
+        }
+        if let Some(run) = Run::of(pattern) {
+            return Ok(Self { pattern: pattern.into(), engine: Engine::Run(run) });
         }
         let plain = || meta::Regex::new(pattern).ok().map(Engine::Linear);
         let by_hand = || white_space_last(pattern).map(Engine::WhiteSpaceLast);
@@ -70,6 +75,7 @@ impl GeneralRegex {
     pub(crate) fn matches(&self, text: &str, mut matched: impl FnMut(usize, usize) -> Result<()>) -> Result<()> {
         let mut matched = |start, end| if start == end { Ok(()) } else { matched(start, end) };
         match &self.engine {
+            Engine::Run(run) => run.matches(text, matched),
             Engine::Linear(regex) => regex.find_iter(text).try_for_each(|found| matched(found.start(), found.end())),
             Engine::WhiteSpaceLast(regex) => {
                 let mut at = 0;
