@@ -17,11 +17,11 @@ pub use aligned::Place;
 
 use std::borrow::Cow;
 
-use inert::all_inert;
+use inert::is_normal;
 use regex_automata::meta::Regex;
 use serde::{Deserialize, Serialize};
 use unicode_normalization_alignments::{
-    IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfd_quick, is_nfkc_quick, is_nfkd_quick,
+    IsNormalized, UnicodeNormalization, is_nfd_quick, is_nfkc_quick, is_nfkd_quick,
 };
 
 use crate::error::{Error, Result};
@@ -196,10 +196,7 @@ fn apply<'t>(step: &Step, compiled: &Compiled, text: &'t [u8], first: bool) -> C
             Compiled::Plain => Cow::Borrowed(text),
         }),
         Step::Nfc => each_valid(text, |text| {
-            if all_inert(text) {
-                return Cow::Borrowed(text);
-            }
-            form(text, &is_nfc_quick(text.chars()), || only_characters(text.nfc()))
+            if is_normal(text) { Cow::Borrowed(text) } else { Cow::Owned(only_characters(text.nfc())) }
         }),
         Step::Nfd => each_valid(text, |text| form(text, &is_nfd_quick(text.chars()), || only_characters(text.nfd()))),
         Step::Nfkc => {
