@@ -9,7 +9,8 @@
   seen 20 MB of other text; then the same text a hundred times over;
 - ``threads``: counting all texts of the corpus, and those of the folders of ``--more`` until they are 1 GB, in
   shuffled documents of 6,000 characters, twice over, by one thread and by two, and the memory that it takes beyond
-  the documents.
+  the documents. What is recorded had a tree of Python and Rust sources beside the corpus, and the pages of Rust's
+  documentation.
 """
 
 import argparse

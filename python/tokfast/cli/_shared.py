@@ -98,7 +98,10 @@ def load_tokenizer(name_or_path: str | None, *, quiet: bool) -> "Tokenizer":
 
 
 def begin_to_load(names: "list[str | None]", *, quiet: bool) -> "Callable[[], list[Tokenizer]]":
-    """Begin to load tokenizers on another thread; the function that comes back waits for them."""
+    """Begin to load tokenizers on another thread; the function that comes back waits for them.
+
+    To import concurrent.futures would take 18 ms, most of what is gained.
+    """
     loaded: list[Tokenizer] = []
     failed: list[BaseException] = []
 

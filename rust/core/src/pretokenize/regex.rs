@@ -1,11 +1,12 @@
 //! Cuts text by any regular expression.
 //!
 //! Naive: one backtracking engine for all. Its worst case is exponential, and it gives up on long runs.
-//! Idea: a run of one class of characters is scanned by hand ([`super::run`]). Another expression without look-around or possessive repeats goes to regex-automata, linear in time. The one
-//! look-ahead that nearly every tokenizer ends in, `\s+(?!\S)|\s+`, is done by hand: white space is matched by
-//! `\s+`, and gives its last character back if something follows it. Where a spelling hides this (possessive repeats
-//! that change nothing, another order), its form ([`meaning`]) is spelled again and goes the same way. What is left goes
-//! to fancy-regex, which backtracks within a limit and reports when it reaches it.
+//! Idea: a run of one class of characters is scanned by hand ([`super::run`]). Another expression without look-around or
+//! possessive repeats goes to regex-automata, linear in time. The one look-ahead that nearly every tokenizer ends in,
+//! `\s+(?!\S)|\s+`, is done by hand: white space is matched by `\s+`, and gives its last character back if something
+//! follows it. Where a spelling hides this (possessive repeats that change nothing, another order), its form ([`meaning`])
+//! is spelled again and goes the same way. What is left goes to fancy-regex, which backtracks within a limit and reports
+//! when it reaches it.
 //! Cost: 10-100 times that of a named scheme.
 //! Invariant: text between two matches is a piece of its own (as in Hugging Face's `Split`, "Isolated"), so nothing
 //! is lost; an empty match cuts nothing.
@@ -47,13 +48,11 @@ impl GeneralRegex {
                 reason: format!("has {} bytes; at most {LONGEST} are compiled", pattern.len()),
             });
         }
-        if let Some(run) = Run::of(pattern) {
-            return Ok(Self { pattern: pattern.into(), engine: Engine::Run(run) });
-        }
         let plain = || meta::Regex::new(pattern).ok().map(Engine::Linear);
         let by_hand = || white_space_last(pattern).map(Engine::WhiteSpaceLast);
         // What is possessive is a repeat of a repeat to regex-automata, which knows no such thing.
-        let direct = if is_possessive(pattern) { None } else { plain().or_else(by_hand) };
+        let run = || Run::of(pattern).map(Engine::Run);
+        let direct = if is_possessive(pattern) { None } else { run().or_else(plain).or_else(by_hand) };
         let engine = match direct.or_else(|| by_meaning(pattern)) {
             Some(engine) => engine,
             None => Engine::Backtracking(backtracking(pattern)?),

@@ -318,6 +318,8 @@ fn a_possessive_repeat_is_one() {
         assert_eq!(pieces(&Pretokenizer::new(Some(pattern)).unwrap(), b"12345"), [b"123".to_vec(), b"45".to_vec()]);
     }
     assert_eq!(pieces(&Pretokenizer::new(Some("x?+a|b++c")).unwrap(), b"xxabbc"), [&b"x"[..], b"xa", b"bbc"]);
+    // One digit, not a run of them.
+    assert_eq!(pieces(&Pretokenizer::new(Some(r"\p{N}{1}+")).unwrap(), b"12"), [b"1", b"2"]);
 }
 
 #[test]
