@@ -18,6 +18,7 @@ use crate::model::{Model, merge_by_heap};
 use crate::prefetch::pages;
 use crate::pretokenize::Pretokenizer;
 use crate::table::SHORT;
+use crate::threads::Member;
 use lookup::{Block, look_up};
 
 /// Where the ids of a text go.
@@ -99,15 +100,15 @@ pub(crate) struct Encoder<'e> {
 }
 
 impl<'e> Encoder<'e> {
-    /// For one of `threads` threads that share a text of so many bytes.
+    /// For a thread that has its share of a text of so many bytes.
     pub(crate) fn new(
         (model, merger): (&'e Model, Option<&'e Merger>),
         pretokenizer: &'e Pretokenizer,
         pool: &'e Pool,
         bytes: usize,
-        threads: usize,
+        member: Member,
     ) -> Self {
-        let (mut memory, grew) = pool.borrow(bytes, threads);
+        let (mut memory, grew) = pool.borrow(bytes, member);
         if grew {
             seed(model, &mut memory.workspace().cache);
         }
@@ -232,7 +233,7 @@ mod tests {
             let (mut ids, mut count, mut expected) = (Vec::new(), Count::default(), Vec::new());
             let (pool, merger) = (Pool::default(), Merger::new(&model));
             let mut encoder = if cached {
-                Encoder::new((&model, merger.as_ref()), &pretokenizer, &pool, 0, 1)
+                Encoder::new((&model, merger.as_ref()), &pretokenizer, &pool, 0, Member::ALONE)
             } else {
                 Encoder::plain(&model, &pretokenizer)
             };

@@ -26,6 +26,7 @@ use crate::model::Model;
 use crate::normalize::Normalizer;
 use crate::pretokenize::{Pretokenizer, UNICODE_VERSION};
 use crate::special::{Finders, SpecialToken, SpecialTokens, Which};
+use crate::threads::Member;
 
 /// The stand-in for a space in `SentencePiece` models, which begins a word.
 const WORD: &str = "\u{2581}";
@@ -198,14 +199,14 @@ impl Tokenizer {
     }
 
     /// What a thread needs to encode its share of so many bytes of text.
-    fn encoder(&self, options: &EncodeOptions<'_>, bytes: usize, threads: usize) -> Encoder<'_> {
+    fn encoder(&self, options: &EncodeOptions<'_>, bytes: usize, member: Member) -> Encoder<'_> {
         let plain_first = if self.model.len() < LARGE { 0 } else { self.model.len() / 2 };
         let begins = || self.merger.get().is_none() && self.begun.add(bytes) <= plain_first;
         if options.plain || begins() {
             return Encoder::plain(&self.model, &self.pretokenizer);
         }
         let merger = self.merger.get_or_init(|| Merger::new(&self.model).map(Arc::new));
-        Encoder::new((&self.model, merger.as_deref()), &self.pretokenizer, &self.pool, bytes, threads)
+        Encoder::new((&self.model, merger.as_deref()), &self.pretokenizer, &self.pool, bytes, member)
     }
 
     /// Encodes a text into a sink.
@@ -284,13 +285,13 @@ impl Tokenizer {
         ids: &mut Vec<u32>,
         interrupt: &Interrupt<'_>,
     ) -> Result<()> {
-        self.encode_into(text, options, &mut self.encoder(options, text.len(), 1), ids, interrupt)
+        self.encode_into(text, options, &mut self.encoder(options, text.len(), Member::ALONE), ids, interrupt)
     }
 
     /// How many ids a text has: the length of [`Self::encode`].
     pub fn count(&self, text: &[u8], options: &EncodeOptions<'_>, interrupt: &Interrupt<'_>) -> Result<u64> {
         let mut count = Count::default();
-        self.encode_into(text, options, &mut self.encoder(options, text.len(), 1), &mut count, interrupt)?;
+        self.encode_into(text, options, &mut self.encoder(options, text.len(), Member::ALONE), &mut count, interrupt)?;
         Ok(count.number)
     }
 
@@ -305,7 +306,7 @@ impl Tokenizer {
         let mut count = Count { number: 0, limit };
         // A token has at least one byte, but a long text is seldom looked at beyond this.
         let bytes = text.len().min(usize::try_from(limit).unwrap_or(usize::MAX).saturating_mul(16));
-        self.encode_into(text, options, &mut self.encoder(options, bytes, 1), &mut count, interrupt)?;
+        self.encode_into(text, options, &mut self.encoder(options, bytes, Member::ALONE), &mut count, interrupt)?;
         Ok(count.number.min(limit.saturating_add(1)))
     }
 
@@ -321,7 +322,7 @@ impl Tokenizer {
             texts,
             threads,
             interrupt,
-            |bytes, threads| self.encoder(options, bytes, threads),
+            |bytes, member| self.encoder(options, bytes, member),
             |encoder, text, ids| self.encode_into(text, options, encoder, ids, interrupt),
         )
     }
@@ -338,7 +339,7 @@ impl Tokenizer {
             texts,
             threads,
             interrupt,
-            |bytes, threads| self.encoder(options, bytes, threads),
+            |bytes, member| self.encoder(options, bytes, member),
             |encoder, text| {
                 let mut count = Count::default();
                 self.encode_into(text, options, encoder, &mut count, interrupt)?;

@@ -27,6 +27,7 @@ pub(crate) use lines::{
 pub(crate) use pieces::{Cache, Found};
 
 use crate::pretokenize::Ends;
+use crate::threads::Member;
 
 /// How many pieces are asked for together. Their keys, values and lines (23 KB) stay in the first cache.
 pub(crate) const NEAR: usize = 256;
@@ -110,6 +111,8 @@ pub(crate) struct Workspace {
     share: usize,
     /// The generation of the pool it came from.
     generation: usize,
+    /// The number of the thread that had it last.
+    member: usize,
     /// Pieces looked up since the pool was cleared, and those of them that were not found.
     pub(crate) lookups: u64,
     pub(crate) misses: u64,
@@ -273,12 +276,13 @@ impl Borrowed<'_> {
 }
 
 impl Pool {
-    /// A workspace for one of `threads` threads that share a text of so many bytes; says whether it just grew.
-    pub(crate) fn borrow(&self, bytes: usize, threads: usize) -> (Borrowed<'_>, bool) {
-        let kept = self.0.workspaces.try_lock().ok().and_then(|mut workspaces| workspaces.pop());
+    /// A workspace for a thread that has its share of a text of so many bytes; says whether it just grew.
+    pub(crate) fn borrow(&self, bytes: usize, member: Member) -> (Borrowed<'_>, bool) {
+        let kept = self.0.workspaces.try_lock().ok().and_then(|mut workspaces| take(&mut workspaces, member.number));
         let mut workspace = kept.unwrap_or_default();
+        workspace.member = member.number;
         workspace.generation = self.0.generation.load(Relaxed);
-        workspace.share = budget() / threads.max(1);
+        workspace.share = budget() / member.of.max(1);
         if workspace.room.keys.is_empty() {
             workspace.room = BlockRoom::new();
         }
@@ -321,15 +325,38 @@ impl Pool {
     }
 }
 
+/// The workspace that the thread of this number had before, so that it meets the texts of its share again; else any.
+#[allow(clippy::vec_box)] // as they are kept
+fn take(workspaces: &mut Vec<Box<Workspace>>, member: usize) -> Option<Box<Workspace>> {
+    let last = workspaces.len().checked_sub(1)?;
+    let own = workspaces.iter().rposition(|workspace| workspace.member == member);
+    Some(workspaces.swap_remove(own.unwrap_or(last)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn a_thread_has_the_workspace_that_it_had_before() {
+        let pool = Pool::default();
+        let member = |number| Member { number, of: 3 };
+        let sizes = [1 << 10, 1 << 20, 1 << 15];
+        let lines: Vec<usize> = {
+            let mut all: Vec<_> = (0..3).map(|number| pool.borrow(sizes[number], member(number)).0).collect();
+            all.iter_mut().map(|borrowed| borrowed.workspace().cache.len()).collect()
+        };
+        for number in [1, 2, 0, 1] {
+            assert_eq!(pool.borrow(0, member(number)).0.workspace().cache.len(), lines[number]);
+        }
+        assert!(lines.contains(&pool.borrow(0, member(7)).0.workspace().cache.len()), "any, rather than none");
+    }
+
+    #[test]
     fn a_share_that_is_too_small_for_anything_gives_the_least() {
         // The largest number of lines is no power of two: halving it passes the least by.
         let pool = Pool::default();
-        let (mut borrowed, grew) = pool.borrow(1 << 40, usize::MAX);
+        let (mut borrowed, grew) = pool.borrow(1 << 40, Member { number: 0, of: usize::MAX });
         assert!(grew);
         assert_eq!(borrowed.workspace().cache.len(), LEAST);
     }

@@ -313,7 +313,7 @@ mod tests {
             let ends: Vec<u32> = pieces.iter().map(|piece| { last += piece.len() as u32; last }).collect();
             let block = Block { text: text.as_bytes(), base: 0, start: 0, ends: &ends };
             let pool = Pool::default();
-            let (mut borrowed, _) = pool.borrow(1, 1);
+            let (mut borrowed, _) = pool.borrow(1, crate::threads::Member::ALONE);
             let work = borrowed.workspace();
             for (at, piece) in pieces.iter().enumerate().filter(|(at, piece)| kept >> (at % 64) & 1 == 1 && piece.len() <= 15) {
                 work.cache.put(cache::key(piece.as_bytes(), 0, piece.len()), &vec![at as u32; 1 + at % 6]);

@@ -59,7 +59,7 @@ pub(super) fn halves(
         }
     }
     let groups: Vec<&[u32]> = ids.chunks(GROUP).collect();
-    let state = || (Room::default(), Vec::new());
+    let state = |_| (Room::default(), Vec::new());
     let found = threads::run(threads::default_threads(), groups.len(), state, |(room, found), group| {
         found.push((group, groups[group].iter().map(|&id| joins.halves(id, room)).collect::<Vec<_>>()));
         Ok(())

@@ -84,7 +84,7 @@ impl Tokenizer {
         threads::run(
             threads,
             files.len().div_ceil(STATS),
-            || (),
+            |_| (),
             |(), group| {
                 for index in group * STATS..files.len().min((group + 1) * STATS) {
                     let Ok(metadata) = std::fs::metadata(&files[index]) else { continue };
@@ -104,9 +104,8 @@ impl Tokenizer {
         let jobs = jobs(&tallies);
         let total = tallies.iter().map(|tally| tally.size.load(Relaxed)).sum();
         interrupt.begin(Phase::Encode, total);
-        let threads = threads.min(jobs.len());
-        let state = || (self.encoder(&EncodeOptions::default(), total as usize, threads), Vec::new());
-        threads::run(threads, jobs.len(), state, |(encoder, text), job| match &jobs[job] {
+        let state = |member| (self.encoder(&EncodeOptions::default(), total as usize, member), Vec::new());
+        threads::run_apart(threads, jobs.len(), state, |(encoder, text), job| match &jobs[job] {
             Job::Whole(range) => range.clone().try_for_each(|index| {
                 let read = |text: &mut Vec<u8>| read_whole(&files[index], is_wanted(index), text);
                 self.count_part(&tallies[index], &files[index], read, encoder, text, interrupt)

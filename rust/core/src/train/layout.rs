@@ -119,7 +119,7 @@ impl Layout {
         threads::run(
             options.threads,
             parts.len(),
-            || (),
+            |_| (),
             |(), index| {
                 let mut part = parts[index].lock().unwrap_or_else(PoisonError::into_inner);
                 part.fill(words, &id_of_byte, base);

@@ -32,10 +32,15 @@ pub(super) fn scan(
 ) -> Result<Vec<Found>> {
     // A short layout is walked by one thread in less time than it takes to start another.
     let parts = if layout.symbols.len() < 1 << 16 { 1 } else { threads.clamp(2, 64) };
-    let found = threads::run(threads, parts, Vec::new, |found, part| {
-        found.extend(scan_part(layout, spans, threshold, rules, (part, parts), interrupt)?);
-        Ok(())
-    })?;
+    let found = threads::run(
+        threads,
+        parts,
+        |_| Vec::new(),
+        |found, part| {
+            found.extend(scan_part(layout, spans, threshold, rules, (part, parts), interrupt)?);
+            Ok(())
+        },
+    )?;
     Ok(found.into_iter().flatten().collect())
 }
 
@@ -49,16 +54,21 @@ pub(super) fn scan_bytes(
     let parts = if layout.symbols.len() < 1 << 16 { 1 } else { threads.clamp(1, 64) };
     let words = |part: usize| layout.words() * part / parts..layout.words() * (part + 1) / parts;
     let cell = |left: u32, right: u32| (left << 8 | right) as u16 as usize;
-    let mut grids = threads::run(threads, parts, Vec::new, |grids, part| {
-        let mut grid = vec![(0u64, 0u32); 1 << 16];
-        layout.for_each_pair_of_bytes(words(part), interrupt, |_, left, right, count| {
-            let entry = &mut grid[cell(left, right)];
-            entry.0 += count;
-            entry.1 += 1;
-        })?;
-        grids.push((part, grid));
-        Ok(())
-    })?
+    let mut grids = threads::run(
+        threads,
+        parts,
+        |_| Vec::new(),
+        |grids, part| {
+            let mut grid = vec![(0u64, 0u32); 1 << 16];
+            layout.for_each_pair_of_bytes(words(part), interrupt, |_, left, right, count| {
+                let entry = &mut grid[cell(left, right)];
+                entry.0 += count;
+                entry.1 += 1;
+            })?;
+            grids.push((part, grid));
+            Ok(())
+        },
+    )?
     .into_iter()
     .flatten()
     .collect::<Vec<_>>();
@@ -69,17 +79,23 @@ pub(super) fn scan_bytes(
     // For each pair that is kept, one more than its index.
     let mut kept = vec![0u32; 1 << 16];
     found.iter().zip(1..).for_each(|(&(at, _), index)| kept[at] = index);
-    let mut lists = threads::run(threads, parts, Vec::new, |lists, part| {
-        let grid = &grids[part].1;
-        let mut mine: Vec<Vec<u32>> = found.iter().map(|&(at, _)| Vec::with_capacity(grid[at].1 as usize)).collect();
-        layout.for_each_pair_of_bytes(words(part), interrupt, |position, left, right, _| {
-            if let Some(index) = kept[cell(left, right)].checked_sub(1) {
-                mine[index as usize].push(position as u32);
-            }
-        })?;
-        lists.push((part, mine));
-        Ok(())
-    })?
+    let mut lists = threads::run(
+        threads,
+        parts,
+        |_| Vec::new(),
+        |lists, part| {
+            let grid = &grids[part].1;
+            let mut mine: Vec<Vec<u32>> =
+                found.iter().map(|&(at, _)| Vec::with_capacity(grid[at].1 as usize)).collect();
+            layout.for_each_pair_of_bytes(words(part), interrupt, |position, left, right, _| {
+                if let Some(index) = kept[cell(left, right)].checked_sub(1) {
+                    mine[index as usize].push(position as u32);
+                }
+            })?;
+            lists.push((part, mine));
+            Ok(())
+        },
+    )?
     .into_iter()
     .flatten()
     .collect::<Vec<_>>();

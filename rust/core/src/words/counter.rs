@@ -213,7 +213,7 @@ impl WordCounter {
         threads::run(
             self.threads,
             workers.len(),
-            || (),
+            |_| (),
             |(), index| self.spill(&mut lock(&workers[index]).table, interrupt),
         )?;
         lock(&self.workers)
@@ -283,7 +283,7 @@ impl WordCounter {
 
     fn run(&self, jobs: usize, work: impl Fn(&mut Worker, usize) -> Result<()> + Sync) -> Result<()> {
         let new = || Worker { table: CountTable::new(self.seed), text: Vec::new(), ends: Ends::default() };
-        let used = threads::run(self.threads, jobs, || lock(&self.workers).pop().unwrap_or_else(new), work)?;
+        let used = threads::run(self.threads, jobs, |_| lock(&self.workers).pop().unwrap_or_else(new), work)?;
         lock(&self.workers).extend(used);
         Ok(())
     }

@@ -157,10 +157,15 @@ fn sum_range(tables: &[CountTable], range: usize, bits: u32) -> Result<Shard> {
 /// The words of all tables, each once, in shards.
 pub(super) fn sum(tables: &[CountTable], threads: usize, interrupt: &Interrupt<'_>) -> Result<Vec<Shard>> {
     let bits = if threads == 1 { 0 } else { (threads * 4).next_power_of_two().trailing_zeros().min(8) };
-    let shards = threads::run(threads, 1 << bits, Vec::new, |shards, range| {
-        shards.push(sum_range(tables, range, bits)?);
-        interrupt.check()
-    })?;
+    let shards = threads::run(
+        threads,
+        1 << bits,
+        |_| Vec::new(),
+        |shards, range| {
+            shards.push(sum_range(tables, range, bits)?);
+            interrupt.check()
+        },
+    )?;
     Ok(shards.into_iter().flatten().collect())
 }
 
@@ -203,7 +208,7 @@ pub(super) fn gather(shards: Vec<Shard>, threads: usize, interrupt: &Interrupt<'
     threads::run(
         threads,
         shards.len(),
-        || (),
+        |_| (),
         |(), index| {
             shards[index].lock().unwrap_or_else(std::sync::PoisonError::into_inner).sort();
             interrupt.check()
