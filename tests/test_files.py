@@ -243,11 +243,15 @@ def test_files_of_text_are_read_by_the_threads_that_count(tmp_path: Path) -> Non
     for path in paths:
         path.write_bytes(contents[path.name])
     calls: list[tuple[str, int, int, str]] = []
-    found = count_text_files(tok, [*paths, tmp_path / "none"], threads=2, progress=lambda *call: calls.append(call))
-    assert found[:-1] == [(tok.count(content), len(content)) for content in contents.values()]
-    assert isinstance(found[-1], FileNotFoundError)
-    assert str(found[-1].filename) == str(tmp_path / "none")
+    tokens, n_bytes, others = count_text_files(
+        tok, [*paths, tmp_path / "none"], threads=2, progress=lambda *call: calls.append(call)
+    )
+    assert tokens == [*map(tok.count, contents.values()), 0]
+    assert n_bytes == [*map(len, contents.values()), 0]
+    assert [*others] == [len(paths)]
+    assert isinstance(others[len(paths)], FileNotFoundError)
+    assert str(others[len(paths)].filename) == str(tmp_path / "none")
     assert {(phase, total) for phase, _, total, _ in calls} <= {("encode", sum(map(len, contents.values())))}
-    assert count_text_files(tok, paths[1:3], binary=[False, False]) == [None, found[2]]
+    assert count_text_files(tok, paths[1:3], binary=[False, False]) == ([0, tokens[2]], [0, n_bytes[2]], {0: None})
     with pytest.raises(ValueError, match="threads is 0"):
         count_text_files(tok, paths, threads=0)

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -168,13 +169,13 @@ def _is_one_text(path: str, reading: Reading) -> bool:
 
 def _count_texts(files: list[str], tokenizer: "Tokenizer", threads: int | None) -> Iterator[FileCount]:
     """Count files that are one text each, which the threads that count read themselves."""
-    counted = count_text_files(tokenizer, files, threads=threads)
-    for path, found in zip(files, counted, strict=True):
-        if isinstance(found, tuple):
-            yield FileCount(path, 1, *found)
-    for found in counted:
-        if isinstance(found, OSError):
-            raise found
+    tokens, n_bytes, others = count_text_files(tokenizer, files, threads=threads)
+    for place, count in enumerate(map(FileCount, files, repeat(1), tokens, n_bytes)):
+        if place not in others:
+            yield count
+    for error in others.values():
+        if error is not None:
+            raise error
 
 
 def _count_documents(

@@ -666,7 +666,7 @@ def count_text_files(
     binary: Sequence[bool] | None = None,
     threads: int | None = None,
     progress: Callable[[str, int, int, str], object] | None = None,
-) -> list[tuple[int, int] | OSError | None]:
+) -> tuple[list[int], list[int], dict[int, OSError | None]]:
     """Count the tokens of files, each of which is one text, on all threads: behind `tokfast.count_files`.
 
     Parameters
@@ -682,8 +682,9 @@ def count_text_files(
 
     Returns
     -------
-    list
-        For each file its tokens and its bytes; None for a binary file; the exception for one that cannot be read.
+    tuple
+        The tokens of each file; its bytes; and, by the places of those that have neither (0 stands there), None for a
+        binary file and the exception for one that cannot be read.
     """
 
 def _unpickle(data: bytes, name: str | None, ranks: list[int] | None = None) -> Tokenizer: ...

@@ -42,6 +42,8 @@ class Sources:
 
     def __init__(self, paths: tuple[str, ...], *, hidden: bool, field: str | None, resume: str | None) -> None:
         self.field = field
+        # Files that `count_files` reads: those that no text can be, and all others of a --field.
+        self.document_suffixes = DOCUMENT_SUFFIXES + (LINES_SUFFIXES if field is not None else ())
         self.resume = resume
         self.binary: list[str] = []
         self.failed: list[tuple[str, str]] = []
@@ -66,28 +68,26 @@ class Sources:
 
     def count(self, tokenizers: list[Tokenizer], threads: int | None, progress: Progress) -> list[Counted]:
         """Count every file with every tokenizer; what cannot be read is kept in `failed`."""
-        streams: list[str] = []
-        texts: list[tuple[str, bool]] = []
-        documents: list[str] = []
-        for path, is_named in self.files.values():
-            if self._holds_documents(path):
-                documents.append(path)
-            elif self._is_stream(path, is_named=is_named):
-                streams.append(path)
-            else:
-                texts.append((path, is_named))
+        files = self.files.values()
+        # By the ends of strings: a Path for each of ten thousand files takes as long as reading them.
+        documents = [path for path, _ in files if path.endswith(self.document_suffixes)]
+        streams = [path for path, is_named in files if is_named and self._is_stream(path)]
+        others = {*documents, *streams}
+        texts = [file for file in files if file[0] not in others] if others else [*files]
         count_texts = self._count_texts if self.resume is None else self._count_resumed
         counted = [
             *self._count_streams(streams, tokenizers),
             *count_texts(texts, tokenizers, threads, progress),
             *self._count_documents(documents, tokenizers, threads),
         ]
-        order = {path: place for place, (path, _) in enumerate(self.files.values())}
+        if not others:
+            return counted
+        order = {path: place for place, (path, _) in enumerate(files)}
         return sorted(counted, key=lambda line: order[line.path])
 
-    def _is_stream(self, path: str, *, is_named: bool) -> bool:
-        """Whether a file can be read once only: standard input, a pipe. None is found in folders."""
-        return path == "-" or (is_named and not Path(path).is_file())
+    def _is_stream(self, path: str) -> bool:
+        """Whether a file that is named can be read once only: standard input, a pipe. None is found in folders."""
+        return path == "-" or not (path.endswith(self.document_suffixes) or Path(path).is_file())
 
     def _count_streams(self, paths: list[str], tokenizers: list[Tokenizer]) -> Iterator[Counted]:
         for path in paths:
@@ -100,7 +100,7 @@ class Sources:
 
     def _count_texts(
         self, files: list[tuple[str, bool]], tokenizers: list[Tokenizer], threads: int | None, progress: Progress
-    ) -> Iterator[Counted]:
+    ) -> list[Counted]:
         """Count files that are one text each; of those that are not named themselves, binary ones are left out."""
         paths = [path for path, _ in files]
         binary = [is_named for _, is_named in files]
@@ -117,20 +117,16 @@ class Sources:
                     tokenizer, paths, binary=binary, threads=threads, progress=show if progress.shown else None
                 )
             )
-        for path, *counts in zip(paths, *found, strict=True):
-            texts = [count for count in counts if isinstance(count, tuple)]
-            if len(texts) == len(counts):
-                yield Counted(path, tuple([n_tokens for n_tokens, _ in texts]), texts[0][1])
-            elif failed := [count for count in counts if isinstance(count, OSError)]:
-                self._fail(path, failed[0])
+        counted = [*map(Counted, paths, zip(*(n_tokens for n_tokens, _, _ in found), strict=True), found[0][1])]
+        others: dict[int, OSError | None] = {}
+        for *_, some in found:
+            others |= {place: error or others.get(place) for place, error in some.items()}
+        for place, error in sorted(others.items()):
+            if error is None:
+                self.binary.append(paths[place])
             else:
-                self.binary.append(path)
-
-    def _holds_documents(self, path: str) -> bool:
-        """Whether a file is read by `count_files`: those that no text can be, and all others of a --field."""
-        # By the ends of strings: a Path for each of ten thousand files takes as long as reading them.
-        is_lines = self.field is not None and path.endswith(LINES_SUFFIXES)
-        return path.endswith(DOCUMENT_SUFFIXES) or is_lines
+                self._fail(paths[place], error)
+        return [line for place, line in enumerate(counted) if place not in others] if others else counted
 
     def _count_documents(self, paths: list[str], tokenizers: list[Tokenizer], threads: int | None) -> Iterator[Counted]:
         """Count files that hold documents: parquet, JSON lines, and compressed ones."""

@@ -172,9 +172,10 @@ def _group(counted: list[Counted], by: str, top: int | None) -> list[Counted]:
     """Add up the files of a folder or of an ending, and keep the largest lines if so asked."""
     lines = counted
     if by != "file":
+        name_of = NAMES[by]
         sums: dict[str, list[Counted]] = {}
         for line in counted:
-            sums.setdefault(NAMES[by](line.path), []).append(line)
+            sums.setdefault(name_of(line.path), []).append(line)
         lines = [
             Counted(name, _sum(some, len(some[0].n_tokens)), sum(line.n_bytes for line in some))
             for name, some in sums.items()

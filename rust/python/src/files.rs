@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyDict, PyList};
 use tokfast::FileCount;
 use tokfast::files::Walk;
 
@@ -20,7 +20,8 @@ pub(crate) fn list_files(py: Python<'_>, paths: Vec<PathBuf>, hidden: bool, bina
     Ok(files.into_iter().map(PathBuf::into_os_string).collect())
 }
 
-/// The tokens and bytes of each file, `None` for a binary one, and an exception for one that cannot be read.
+/// The tokens of each file, its bytes, and by its place what else there is to say of one that has none of either: `None`
+/// for a binary one, an exception for one that cannot be read.
 #[pyfunction]
 #[pyo3(signature = (tokenizer, paths, *, binary=None, threads=None, progress=None))]
 pub(crate) fn count_text_files<'py>(
@@ -30,18 +31,21 @@ pub(crate) fn count_text_files<'py>(
     binary: Option<Vec<bool>>,
     threads: Option<i128>,
     progress: Option<Py<PyAny>>,
-) -> PyResult<Bound<'py, PyList>> {
+) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>, Bound<'py, PyDict>)> {
     let threads = convert::threads(threads)?;
     let binary = binary.unwrap_or_else(|| vec![true; paths.len()]);
     let counts =
         run(py, progress.as_ref(), |interrupt| tokenizer.inner.count_files(&paths, &binary, threads, interrupt))?;
-    let found = PyList::empty(py);
-    for count in counts {
+    let sums = |count: &FileCount| if let FileCount::Text { tokens, bytes } = *count { (tokens, bytes) } else { (0, 0) };
+    let tokens = PyList::new(py, counts.iter().map(|count| sums(count).0))?;
+    let bytes = PyList::new(py, counts.iter().map(|count| sums(count).1))?;
+    let others = PyDict::new(py);
+    for (place, count) in counts.into_iter().enumerate() {
         match count {
-            FileCount::Text { tokens, bytes } => found.append(PyTuple::new(py, [tokens, bytes])?)?,
-            FileCount::Binary => found.append(py.None())?,
-            FileCount::Failed(error) => found.append(to_py(error).into_value(py))?,
+            FileCount::Text { .. } => {}
+            FileCount::Binary => others.set_item(place, py.None())?,
+            FileCount::Failed(error) => others.set_item(place, to_py(error).into_value(py))?,
         }
     }
-    Ok(found)
+    Ok((tokens, bytes, others))
 }
