@@ -10,7 +10,7 @@
 mod lookup;
 mod passes;
 
-use crate::cache::{self, BLOCK, Borrowed, Cache, Pool};
+use crate::cache::{self, BLOCK, Borrowed, Cache};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::merge::{Merger, may_cut};
@@ -18,7 +18,6 @@ use crate::model::{Model, merge_by_heap};
 use crate::prefetch::pages;
 use crate::pretokenize::Pretokenizer;
 use crate::table::SHORT;
-use crate::threads::Member;
 use lookup::{Block, look_up};
 
 /// Where the ids of a text go.
@@ -100,19 +99,17 @@ pub(crate) struct Encoder<'e> {
 }
 
 impl<'e> Encoder<'e> {
-    /// For a thread that has its share of a text of so many bytes.
+    /// One that keeps what it merges in a workspace, which may just have grown; `merger` is asked for last.
     pub(crate) fn new(
-        (model, merger): (&'e Model, Option<&'e Merger>),
+        model: &'e Model,
+        merger: impl FnOnce() -> Option<&'e Merger>,
         pretokenizer: &'e Pretokenizer,
-        pool: &'e Pool,
-        bytes: usize,
-        member: Member,
+        (mut memory, grew): (Borrowed<'e>, bool),
     ) -> Self {
-        let (mut memory, grew) = pool.borrow(bytes, member);
         if grew {
             seed(model, &mut memory.workspace().cache);
         }
-        Self { model, merger, pretokenizer, memory: Some(memory) }
+        Self { model, merger: merger(), pretokenizer, memory: Some(memory) }
     }
 
     /// One that keeps nothing and has no fast paths: what the others are compared with.
@@ -194,7 +191,9 @@ pub(crate) fn encode_piece(model: &Model, piece: &[u8], ids: &mut Vec<u32>, inte
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::Pool;
     use crate::model::{merge_all, random_models};
+    use crate::threads::Member;
     use proptest::prelude::*;
 
     /// tiktoken's own rule: the leftmost pair whose joined bytes have the smallest rank.
@@ -233,7 +232,7 @@ mod tests {
             let (mut ids, mut count, mut expected) = (Vec::new(), Count::default(), Vec::new());
             let (pool, merger) = (Pool::default(), Merger::new(&model));
             let mut encoder = if cached {
-                Encoder::new((&model, merger.as_ref()), &pretokenizer, &pool, 0, Member::ALONE)
+                Encoder::new(&model, || merger.as_ref(), &pretokenizer, pool.borrow(0, Member::ALONE))
             } else {
                 Encoder::plain(&model, &pretokenizer)
             };

@@ -205,8 +205,12 @@ impl Tokenizer {
         if options.plain || begins() {
             return Encoder::plain(&self.model, &self.pretokenizer);
         }
-        let merger = self.merger.get_or_init(|| Merger::new(&self.model).map(Arc::new));
-        Encoder::new((&self.model, merger.as_deref()), &self.pretokenizer, &self.pool, bytes, member)
+        let merger = || self.merger.get_or_init(|| Merger::new(&self.model).map(Arc::new)).as_deref();
+        // The first makes the merger where there is none; others prepare their workspaces meanwhile.
+        if member.number == 0 {
+            merger();
+        }
+        Encoder::new(&self.model, merger, &self.pretokenizer, self.pool.borrow(bytes, member))
     }
 
     /// Encodes a text into a sink.

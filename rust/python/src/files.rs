@@ -36,7 +36,8 @@ pub(crate) fn count_text_files<'py>(
     let binary = binary.unwrap_or_else(|| vec![true; paths.len()]);
     let counts =
         run(py, progress.as_ref(), |interrupt| tokenizer.inner.count_files(&paths, &binary, threads, interrupt))?;
-    let sums = |count: &FileCount| if let FileCount::Text { tokens, bytes } = *count { (tokens, bytes) } else { (0, 0) };
+    let sums =
+        |count: &FileCount| if let FileCount::Text { tokens, bytes } = *count { (tokens, bytes) } else { (0, 0) };
     let tokens = PyList::new(py, counts.iter().map(|count| sums(count).0))?;
     let bytes = PyList::new(py, counts.iter().map(|count| sums(count).1))?;
     let others = PyDict::new(py);

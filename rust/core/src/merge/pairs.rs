@@ -129,24 +129,33 @@ impl Pairs {
             members[*place as usize] = (hash, key(left, right) << 20 | u64::from(product));
             *place += 1;
         }
-        let mut order: Vec<usize> = (0..buckets).collect();
-        order.sort_unstable_by_key(|&bucket| std::cmp::Reverse(sizes[bucket + 1]));
-        let mut taken = Vec::new();
-        for bucket in order {
+        let mut order: Vec<u32> = (0..buckets as u32).collect();
+        order.sort_by_key(|&bucket| std::cmp::Reverse(sizes[bucket as usize + 1]));
+        // Whether a slot is taken, in a bit: they stay in the first cache, as the slots do not.
+        let mut taken = vec![0u64; self.slots.len().div_ceil(64)];
+        for bucket in order.into_iter().map(|bucket| bucket as usize) {
             let bucket_members = &members[starts[bucket] as usize..starts[bucket + 1] as usize];
             let found = (0..=DISPLACEMENT).find(|&displacement| {
-                taken.clear();
-                bucket_members.iter().all(|&(hash, _)| {
+                let mut take = |&(hash, _): &(Hash, u64)| {
                     let slot = hashing.slot(hash, displacement);
-                    let free = self.slots[slot] == u64::MAX && !taken.contains(&slot);
-                    taken.push(slot);
-                    free
-                })
+                    let is_free = taken[slot / 64] >> (slot % 64) & 1 == 0;
+                    taken[slot / 64] |= 1 << (slot % 64);
+                    is_free
+                };
+                let free = bucket_members.iter().take_while(|member| take(member)).count();
+                if free < bucket_members.len() {
+                    // Those that were taken just now are free again.
+                    for &(hash, _) in &bucket_members[..free] {
+                        let slot = hashing.slot(hash, displacement);
+                        taken[slot / 64] &= !(1 << (slot % 64));
+                    }
+                }
+                free == bucket_members.len()
             });
             let Some(displacement) = found else { return false };
             self.buckets[bucket] |= displacement;
-            for (&slot, &(_, entry)) in taken.iter().zip(bucket_members) {
-                self.slots[slot] = entry;
+            for &(hash, entry) in bucket_members {
+                self.slots[hashing.slot(hash, displacement)] = entry;
             }
         }
         true
