@@ -2,13 +2,14 @@
 //!
 //! Naive: a hash map: it follows a pointer and branches on what it finds.
 //! Idea: such a piece is its own key. A line of 64 bytes has three places: two for keys of 16 bytes, one for a key of 8 bytes,
-//! which a piece of at most 7 bytes has, its length on top as well; and three values of 8 bytes, each at most three ids of
+//! the lower half of which tells a piece of at most 7 bytes; and three values of 8 bytes, each at most three ids of
 //! 20 bits with their number on top. A key hashes to one line, and the value is chosen by arithmetic: one test tells "found"
 //! from all that is rare: not here, or more ids or larger ones, which are elsewhere.
 //! Cost: one cache line. Memory: 64 bytes a line, fixed.
 //! Invariant: a hit compares all bytes of the piece.
 //! Source: gigatoken's 15-byte keys and inline ids.
 
+use super::key::is_small;
 use super::memory::Memory;
 use crate::prefetch::prefetch;
 use crate::table::fold;
@@ -21,8 +22,8 @@ pub(crate) const LINE: usize = 64;
 pub(super) const WAYS: usize = 3;
 /// Where in a line the value of each place is.
 pub(crate) const VALUE: [u8; WAYS] = [6, 7, 5];
-/// A word of a line that is no value: the upper half of a key.
-pub(crate) const NO_VALUE: u8 = 1;
+/// A word of a line that is no value: the lower half of a key.
+pub(crate) const NO_VALUE: u8 = 0;
 /// Where in a line the key of one word is.
 pub(crate) const SMALL: usize = 4;
 
@@ -112,28 +113,11 @@ pub(crate) fn is_found(number: usize) -> bool {
     number.wrapping_sub(1) < IDS
 }
 
-/// The word that is the key of a piece of at most 7 bytes. What a longer piece gives has a bit on top that none of them has.
-#[inline]
-pub(crate) fn small(key: u128) -> u64 {
-    key as u64 | (key >> 64) as u64
-}
-
-/// Whether [`small`] of a key tells all of it.
-#[inline]
-pub(super) fn is_small(key: u128) -> bool {
-    key >> 120 < 0x88
-}
-
-/// The key that has such a word.
-#[inline]
-fn from_small(word: u64) -> u128 {
-    u128::from(word) & ((1 << 56) - 1) | u128::from(word >> 56) << 120
-}
-
 /// The line of a key, of so many.
 #[inline]
 pub(crate) fn home(key: u128, lines: usize) -> usize {
-    spread(fold(key as u64 ^ 0x2D35_8DCC_AA6C_78A5, (key >> 64) as u64 ^ 0x9E37_79B9_7F4A_7C15), lines)
+    // The lower half is never 0, and mixed with nothing therefore.
+    spread(fold(key as u64, (key >> 64) as u64 ^ 0x9E37_79B9_7F4A_7C15), lines)
 }
 
 /// Shares hashes out to lines, whose number need not be a power of two.
@@ -176,7 +160,7 @@ impl Lines {
         let words: &[[u8; 8]] = self.all()[index].as_chunks().0;
         let word = |at: u8| u64::from_le_bytes(words[usize::from(at & 7)]);
         let key = |low: u8| u128::from(word(low)) | u128::from(word(low + 1)) << 64;
-        [(key(0), word(VALUE[0])), (key(2), word(VALUE[1])), (from_small(word(SMALL as u8)), word(VALUE[2]))]
+        [(key(0), word(VALUE[0])), (key(2), word(VALUE[1])), (u128::from(word(SMALL as u8)), word(VALUE[2]))]
     }
 
     #[inline]
@@ -184,7 +168,7 @@ impl Lines {
         let lines: &mut [Line] = self.memory.bytes_mut().as_chunks_mut().0;
         let words: &mut [[u8; 8]] = lines[index].as_chunks_mut().0;
         if way == WAYS - 1 {
-            words[SMALL] = small(key).to_le_bytes();
+            words[SMALL] = (key as u64).to_le_bytes();
         } else {
             words[2 * way] = (key as u64).to_le_bytes();
             words[2 * way + 1] = ((key >> 64) as u64).to_le_bytes();

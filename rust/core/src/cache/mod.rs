@@ -19,10 +19,10 @@ mod slots;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
-pub(crate) use key::{is_short, key, key_of, near_the_end};
+pub(crate) use key::{HASH, Window, is_short, key, key_of, near_the_end};
 pub(crate) use lines::{
-    IDS, LINE, NO_VALUE, SMALL, VALUE, home, ids, is_found, number, number_anywhere, place, small, value_of,
-    value_of_few, value_of_place,
+    IDS, LINE, NO_VALUE, SMALL, VALUE, home, ids, is_found, number, number_anywhere, place, value_of, value_of_few,
+    value_of_place,
 };
 pub(crate) use pieces::{Cache, Found};
 

@@ -17,7 +17,8 @@
 //! before, 3.4 instead of 2.6 for the 490 MB: keys are compared word by word, and lines go back and forth between the cores.
 //! Source: two lines by two hashes as in R. Pagh and F. Rodler, *Cuckoo hashing* (2004).
 
-use super::lines::{LINE, Lines, WAYS, is_small, place, value_of, value_of_place};
+use super::key::is_small;
+use super::lines::{LINE, Lines, WAYS, place, value_of, value_of_place};
 use super::records::Records;
 use super::slots::{LONGEST, Slots};
 

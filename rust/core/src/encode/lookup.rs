@@ -11,7 +11,7 @@
 
 use super::passes::{ask, emit, take};
 use super::{Sink, encode_piece};
-use crate::cache::{self, BlockRoom, Cache, Found, NEAR, Workspace};
+use crate::cache::{self, BlockRoom, Cache, Found, HASH, NEAR, Workspace};
 use crate::error::Result;
 use crate::interrupt::Interrupt;
 use crate::merge::{self, Merger, PACKED};
@@ -141,13 +141,13 @@ fn find_rest<const KEEPS: bool>(
             cache.ask_other(*key);
         } else {
             // What a long piece hashes to stands in its key, which is in no line.
-            *key |= u128::from(cache.ask_long(block.piece(at as usize)));
+            *key |= u128::from(cache.ask_long(block.piece(at as usize))) << HASH;
         }
     }
     for &at in &some[..number] {
         let key = keys[at as usize];
         if !cache::is_short(key) {
-            cache.ask_record(key as u64);
+            cache.ask_record((key >> HASH) as u64);
         }
     }
     let mut new = 0;
@@ -183,7 +183,7 @@ fn find<const KEEPS: bool, const HOME: bool>(
         return cache.at(place).inspect(|ids| known.ids(at, ids)).is_some();
     }
     if !cache::is_short(key) {
-        let ids = cache.find_long(key as u64, block.piece(at));
+        let ids = cache.find_long((key >> HASH) as u64, block.piece(at));
         return ids.inspect(|ids| known.ids(at, ids)).is_some();
     }
     match if HOME { cache.find(key, KEEPS) } else { cache.find_other(key, KEEPS) } {
@@ -241,7 +241,7 @@ fn merge_new<const KEEPS: bool>(
         if cache::is_short(key) {
             cache.put(key, ids);
         } else {
-            cache.put_long(key as u64, block.piece(at as usize), ids);
+            cache.put_long((key >> HASH) as u64, block.piece(at as usize), ids);
         }
     };
     if let Some(merger) = tokens.1 {

@@ -17,15 +17,15 @@
 #![allow(clippy::inline_always)]
 
 use super::lookup::Block;
-use crate::cache::{self, BlockRoom, IDS, LINE, MANY, NO_VALUE, SMALL, VALUE, Workspace};
+use crate::cache::{self, BlockRoom, IDS, LINE, MANY, NO_VALUE, SMALL, VALUE, Window, Workspace};
 use crate::prefetch::prefetch;
 
 /// The word of a line where the value of a key lies, for each combination of words that are equal: of the four of its two
-/// large keys, and its small one.
-const WORD: [u8; 32] = {
-    let mut word = [NO_VALUE; 32];
+/// large keys, and its small one. The others are values, and do not count.
+const WORD: [u8; 256] = {
+    let mut word = [NO_VALUE; 256];
     let mut equal = 0;
-    while equal < 32 {
+    while equal < 256 {
         // One half of the other key may be equal, too: short pieces of one length differ in their first half only.
         if equal & 0b00011 == 0b00011 {
             word[equal] = VALUE[0];
@@ -44,8 +44,9 @@ const LISTED: usize = 4;
 
 /// How the keys of a line are compared with one.
 trait Compare: Copy {
-    /// Which words of the two large keys are equal to those of a key, and whether the small one is: a bit each.
-    fn equal(self, line: &[u8; LINE], key: &u128) -> usize;
+    /// Which words of the two large keys are equal to those of a key, and whether the small one is to its lower half: a bit
+    /// each. The other bits may be anything.
+    fn equal(self, line: &[u8; LINE], key: &u128) -> u8;
 }
 
 /// On every processor.
@@ -54,10 +55,10 @@ struct Portable;
 
 impl Compare for Portable {
     #[inline(always)]
-    fn equal(self, line: &[u8; LINE], key: &u128) -> usize {
-        let is = |at: usize, half: u64| usize::from(word(line, at) == half) << at;
+    fn equal(self, line: &[u8; LINE], key: &u128) -> u8 {
+        let is = |at: usize, half: u64| u8::from(word(line, at) == half) << at;
         let [low, high] = [*key as u64, (*key >> 64) as u64];
-        is(0, low) | is(1, high) | is(2, low) | is(3, high) | is(SMALL, cache::small(*key))
+        is(0, low) | is(1, high) | is(2, low) | is(3, high) | is(SMALL, low)
     }
 }
 
@@ -78,7 +79,7 @@ impl Avx2 {
 #[cfg(target_arch = "x86_64")]
 impl Compare for Avx2 {
     #[inline(always)]
-    fn equal(self, line: &[u8; LINE], key: &u128) -> usize {
+    fn equal(self, line: &[u8; LINE], key: &u128) -> u8 {
         use std::arch::x86_64::{
             _mm_loadu_si128, _mm256_broadcastsi128_si256, _mm256_castsi256_pd, _mm256_cmpeq_epi64, _mm256_loadu_si256,
             _mm256_movemask_pd,
@@ -90,11 +91,11 @@ impl Compare for Avx2 {
             let key = _mm256_broadcastsi128_si256(_mm_loadu_si128(std::ptr::from_ref(key).cast()));
             _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(keys, key)))
         };
-        equal.cast_unsigned() as usize | usize::from(word(line, SMALL) == cache::small(*key)) << SMALL
+        equal.cast_unsigned() as u8 | u8::from(word(line, SMALL) == *key as u64) << SMALL
     }
 }
 
-/// Proof that the processor has AVX-512 F and BW, and what [`Avx2`] proves.
+/// Proof that the processor has AVX-512 F and DQ, and what [`Avx2`] proves.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
 struct Avx512(());
@@ -103,7 +104,7 @@ struct Avx512(());
 impl Avx512 {
     #[inline]
     fn new() -> Option<Self> {
-        let has = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
+        let has = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq");
         Avx2::new().filter(|_| has).map(|_| Self(()))
     }
 }
@@ -111,20 +112,14 @@ impl Avx512 {
 #[cfg(target_arch = "x86_64")]
 impl Compare for Avx512 {
     #[inline(always)]
-    fn equal(self, line: &[u8; LINE], key: &u128) -> usize {
-        use std::arch::x86_64::{
-            _MM_PERM_BADC, _mm_loadu_si128, _mm512_broadcast_i32x4, _mm512_cmpeq_epi64_mask, _mm512_loadu_si512,
-            _mm512_mask_or_epi64, _mm512_shuffle_epi32,
-        };
+    fn equal(self, line: &[u8; LINE], key: &u128) -> u8 {
+        use std::arch::x86_64::{_mm_loadu_si128, _mm512_broadcast_i32x4, _mm512_cmpeq_epi64_mask, _mm512_loadu_si512};
         // SAFETY: the processor has these instructions, since `self` exists; the 64 bytes of the line, and the 16 of the key,
         // are read without any demand on where they lie.
-        let equal = unsafe {
+        unsafe {
             let key = _mm512_broadcast_i32x4(_mm_loadu_si128(std::ptr::from_ref(key).cast()));
-            let halves = _mm512_shuffle_epi32::<_MM_PERM_BADC>(key);
-            let keys = _mm512_mask_or_epi64(key, 1 << SMALL, key, halves);
-            _mm512_cmpeq_epi64_mask(keys, _mm512_loadu_si512(line.as_ptr().cast()))
-        };
-        usize::from(equal)
+            _mm512_cmpeq_epi64_mask(key, _mm512_loadu_si512(line.as_ptr().cast()))
+        }
     }
 }
 
@@ -138,7 +133,7 @@ fn word(line: &[u8; LINE], at: usize) -> u64 {
 /// The value of a key in a line; a word that is no value where the key is not there.
 #[inline(always)]
 fn value(compare: impl Compare, line: &[u8; LINE], key: &u128) -> u64 {
-    word(line, usize::from(WORD[compare.equal(line, key) & 31]))
+    word(line, usize::from(WORD[usize::from(compare.equal(line, key))]))
 }
 
 /// Makes the keys of at most [`NEAR`] pieces of a block, from that place on, and asks for their lines; `from` is where the
@@ -160,28 +155,38 @@ fn ask_with_avx2(work: &mut Workspace, block: Block<'_>, place: usize, from: usi
 }
 
 #[inline(always)]
-fn ask_any(work: &mut Workspace, block: Block<'_>, place: usize, mut from: usize) -> usize {
+fn ask_any(work: &mut Workspace, block: Block<'_>, place: usize, from: usize) -> usize {
     let lines = work.cache.lines().all();
     let BlockRoom { keys, homes, .. } = &mut work.room;
     let Block { text, base, .. } = block;
-    // Before here a window of 16 bytes may begin.
-    let windows = text.len().saturating_sub(15);
-    // As many as there are homes.
-    for ((&end, key), home) in block.ends[place..].iter().zip(&mut keys[place..]).zip(homes) {
-        let end = base + end as usize;
-        let window = if from < windows {
-            // SAFETY: `from + 16 <= text.len()`.
-            unsafe { text.as_ptr().add(from).cast::<[u8; 16]>().read_unaligned() }
-        } else {
-            cache::near_the_end(text, from).to_le_bytes()
-        };
-        *key = cache::key_of(u128::from_le_bytes(window), end - from);
+    let ends = &block.ends[place..];
+    let ends = &ends[..ends.len().min(homes.len())];
+    let pieces = ends.iter().zip(&mut keys[place..]).zip(homes);
+    let make = |(key, home): (&mut u128, &mut u32), window: &Window, len: usize| {
+        *key = cache::key_of(window, len);
         let line = cache::home(*key, lines.len());
         *home = line as u32;
         prefetch(lines, line);
-        from = end;
+    };
+    let Some(&last) = ends.last() else { return from };
+    let (text, mut start) = (&text[base..], from - base);
+    // A window begins with each piece.
+    if last as usize + size_of::<Window>() <= text.len() {
+        for ((&end, key), home) in pieces {
+            // SAFETY: ends only grow, so the window is inside the text; it may lie anywhere.
+            let window = unsafe { &*text.as_ptr().add(start).cast::<Window>() };
+            make((key, home), window, end as usize - start);
+            start = end as usize;
+        }
+    } else {
+        for ((&end, key), home) in pieces {
+            let window = text.get(start..).and_then(|rest| rest.first_chunk().copied());
+            let window = window.unwrap_or_else(|| cache::near_the_end(text, start).to_le_bytes());
+            make((key, home), &window, end as usize - start);
+            start = end as usize;
+        }
     }
-    from
+    base + start
 }
 
 /// Takes the values of the pieces that were asked for last, out of their lines: those from `place` on of `number`. The
@@ -218,7 +223,7 @@ fn take_with_avx2<const KEEPS: bool>(
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx2,bmi2")]
+#[target_feature(enable = "avx512f,avx512dq,avx2,bmi2")]
 fn take_with_avx512<const KEEPS: bool>(
     avx512: Avx512,
     work: &mut Workspace,
