@@ -62,7 +62,7 @@ impl Compare for Portable {
     }
 }
 
-/// Proof that the processor has AVX2 and BMI2.
+/// Proof that the processor has AVX2, BMI1, BMI2 and POPCNT.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
 struct Avx2(());
@@ -71,7 +71,10 @@ struct Avx2(());
 impl Avx2 {
     #[inline]
     fn new() -> Option<Self> {
-        let has = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2");
+        let has = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("popcnt");
         has.then_some(Self(()))
     }
 }
@@ -149,7 +152,7 @@ pub(super) fn ask(work: &mut Workspace, block: Block<'_>, place: usize, from: us
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi2")]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 fn ask_with_avx2(work: &mut Workspace, block: Block<'_>, place: usize, from: usize) -> usize {
     ask_any(work, block, place, from)
 }
@@ -211,7 +214,7 @@ pub(super) fn take<const KEEPS: bool>(
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi2")]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 fn take_with_avx2<const KEEPS: bool>(
     avx2: Avx2,
     work: &mut Workspace,
@@ -223,7 +226,7 @@ fn take_with_avx2<const KEEPS: bool>(
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512dq,avx2,bmi2")]
+#[target_feature(enable = "avx512f,avx512dq,avx2,bmi1,bmi2,popcnt")]
 fn take_with_avx512<const KEEPS: bool>(
     avx512: Avx512,
     work: &mut Workspace,
