@@ -195,9 +195,8 @@ fn apply<'t>(step: &Step, compiled: &Compiled, text: &'t [u8], first: bool) -> C
             }
             Compiled::Plain => Cow::Borrowed(text),
         }),
-        Step::Nfc => each_valid(text, |text| {
-            if is_normal(text) { Cow::Borrowed(text) } else { Cow::Owned(only_characters(text.nfc())) }
-        }),
+        Step::Nfc if is_normal(text) => Cow::Borrowed(text),
+        Step::Nfc => each_valid(text, |text| Cow::Owned(only_characters(text.nfc()))),
         Step::Nfd => each_valid(text, |text| form(text, &is_nfd_quick(text.chars()), || only_characters(text.nfd()))),
         Step::Nfkc => {
             each_valid(text, |text| form(text, &is_nfkc_quick(text.chars()), || only_characters(text.nfkc())))
