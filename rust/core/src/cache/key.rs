@@ -3,8 +3,8 @@
 //! Naive: hash the bytes and compare them one by one. Idea: two loads of 8 bytes, two masks by length, all without a branch
 //! that depends on the text. What has at most 7 bytes is told by the lower half of its key alone, and no other piece has
 //! such a half. Invariant: different pieces have different keys, wherever in a text they stand.
-//! Tried and dropped: the length behind all bytes. A line was then asked for the union of both halves, too: four more
-//! instructions a look-up.
+//! Tried and dropped: the length behind all bytes, and the union of both halves for what has at most 7: a look-up then makes
+//! that union first, 0.40 instead of 0.38 s for 56 million pieces.
 
 use crate::table::SHORT;
 
