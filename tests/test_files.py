@@ -249,8 +249,9 @@ def test_files_of_text_are_read_by_the_threads_that_count(tmp_path: Path) -> Non
     assert tokens == [*map(tok.count, contents.values()), 0]
     assert n_bytes == [*map(len, contents.values()), 0]
     assert [*others] == [len(paths)]
-    assert isinstance(others[len(paths)], FileNotFoundError)
-    assert str(others[len(paths)].filename) == str(tmp_path / "none")
+    error = others[len(paths)]
+    assert isinstance(error, FileNotFoundError)
+    assert str(error.filename) == str(tmp_path / "none")
     assert {(phase, total) for phase, _, total, _ in calls} <= {("encode", sum(map(len, contents.values())))}
     assert count_text_files(tok, paths[1:3], binary=[False, False]) == ([0, tokens[2]], [0, n_bytes[2]], {0: None})
     with pytest.raises(ValueError, match="threads is 0"):

@@ -120,7 +120,7 @@ class Sources:
         counted = [*map(Counted, paths, zip(*(n_tokens for n_tokens, _, _ in found), strict=True), found[0][1])]
         others: dict[int, OSError | None] = {}
         for *_, some in found:
-            others |= {place: error or others.get(place) for place, error in some.items()}
+            others |= {place: others.get(place) or error for place, error in some.items()}
         for place, error in sorted(others.items()):
             if error is None:
                 self.binary.append(paths[place])

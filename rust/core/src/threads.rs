@@ -9,7 +9,7 @@
 //! million pieces instead of 0.62 (one: 0.51); those that count them again, each with the table it had before, 0.06 instead
 //! of 0.24.
 //! Cost: starting a thread takes 20-50 us, so callers ask for one thread when the work is small.
-//! Invariant: no thread outlives the call, no state is shared but the counter; a panic in a worker becomes an error.
+//! Invariant: no thread outlives the call, no state is shared but what is yet to be done; a panic in a worker becomes an error.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

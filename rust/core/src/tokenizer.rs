@@ -206,7 +206,7 @@ impl Tokenizer {
             return Encoder::plain(&self.model, &self.pretokenizer);
         }
         let merger = || self.merger.get_or_init(|| Merger::new(&self.model).map(Arc::new)).as_deref();
-        // The first makes the merger where there is none; others prepare their workspaces meanwhile.
+        // The caller begins with the merger where there is none; others prepare their workspaces meanwhile.
         if member.number == 0 {
             merger();
         }

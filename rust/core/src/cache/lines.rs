@@ -1,8 +1,8 @@
 //! A table of pieces of at most 15 bytes and their ids: one cache line a look-up, and no branch that text can surprise.
 //!
 //! Naive: a hash map: it follows a pointer and branches on what it finds.
-//! Idea: such a piece is its own key. A line of 64 bytes has three places: two for keys of 16 bytes, one for a key of 8 bytes,
-//! the lower half of which tells a piece of at most 7 bytes; and three values of 8 bytes, each at most three ids of
+//! Idea: such a piece is its own key. A line of 64 bytes has three places: two for keys of 16 bytes, one for the lower half
+//! of a key, which alone tells a piece of at most 7 bytes; and three values of 8 bytes, each at most three ids of
 //! 20 bits with their number on top. A key hashes to one line, and the value is chosen by arithmetic: one test tells "found"
 //! from all that is rare: not here, or more ids or larger ones, which are elsewhere.
 //! Cost: one cache line. Memory: 64 bytes a line, fixed.

@@ -72,7 +72,7 @@ impl GeneralRegex {
 
     /// Calls `matched(start, end)` for every match that is not empty.
     pub(crate) fn matches(&self, text: &str, mut matched: impl FnMut(usize, usize) -> Result<()>) -> Result<()> {
-        let mut matched = |start, end| if start == end { Ok(()) } else { matched(start, end) };
+        let mut matched = |start, end| if start >= end { Ok(()) } else { matched(start, end) };
         match &self.engine {
             Engine::Run(run) => run.matches(text, matched),
             Engine::Linear(regex) => regex.find_iter(text).try_for_each(|found| matched(found.start(), found.end())),

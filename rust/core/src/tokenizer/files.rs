@@ -91,7 +91,8 @@ impl Tokenizer {
             |(), group| {
                 for index in group * STATS..files.len().min((group + 1) * STATS) {
                     let Ok(metadata) = std::fs::metadata(&files[index]) else { continue };
-                    tallies[index].size.store(metadata.len(), Relaxed);
+                    // What is no regular file has no size to go by.
+                    tallies[index].size.store(if metadata.is_file() { metadata.len() } else { 0 }, Relaxed);
                     // What is no regular file (a pipe) cannot be cut before it is read.
                     if may_cut && metadata.is_file() && metadata.len() > 2 * BLOCK as u64 {
                         if !is_wanted(index) && files::is_binary(&files[index]) {
@@ -173,16 +174,21 @@ impl Tokenizer {
     }
 }
 
-/// Reads a file to the front of `room`, whose bytes are kept so that none is cleared twice, and says how many there
-/// are; none, and the rest is not read, where it is binary and that is not wanted.
+/// Reads a file to the front of `room`, whose bytes are kept so that small files clear none, and says how many there are;
+/// none, and no more than [`SMALL`] bytes are read, where it is binary and that is not wanted.
 ///
-/// `size`: what it should have. Where so much comes and not the byte that was asked for beyond it, that was all, and the
-/// system is asked once: as it is for most of ten thousand files, where each question takes as long as counting 100 bytes.
+/// `size`: what it should have, 0 where nobody knows. Where so much comes and not the byte that was asked for beyond it,
+/// that was all: small files take one question to the system, each of which takes as long as counting 100 bytes.
 fn read_whole(path: &Path, binary: bool, size: usize, room: &mut Vec<u8>) -> std::io::Result<Option<usize>> {
     let mut file = File::open(path)?;
     let (mut len, mut is_wanted) = (0, binary);
     loop {
-        let end = if is_wanted || size <= SMALL { (size + 1).max(2 * len) } else { 0 }.max(files::BINARY_PROBE);
+        let end = match size {
+            _ if !is_wanted && size > SMALL => 0,
+            _ if len <= size => size + 1,
+            _ => 2 * len,
+        };
+        let end = end.max(files::BINARY_PROBE);
         if room.len() < end {
             room.try_reserve(end - room.len())?;
             room.resize(end, 0);
