@@ -13,6 +13,7 @@
 //! between stretches; no pass of its own looks for it, which took 6 % of the time of Qwen's tokenizer.
 //! Source: Unicode Standard Annex 15, section 9 (detecting normalization forms; boundaries).
 
+use super::{first_character, last_character};
 use std::sync::OnceLock;
 
 use unicode_normalization_alignments::char::canonical_combining_class;
@@ -46,7 +47,7 @@ fn inert() -> &'static Inert {
         for first in FIRST..=0xF4 {
             for second in 0x80..=0xBF {
                 // All from one to the other begin with these bytes.
-                let with = |others: u8| character(&[first, second, others, others][..length(first)]);
+                let with = |others: u8| Some(first_character(&[first, second, others, others])?.0);
                 let all = with(0x80).zip(with(0xBF)).is_some_and(|(least, greatest)| {
                     (least as u32..=greatest as u32).all(|code| char::from_u32(code).is_some_and(|c| inert.holds(c)))
                 });
@@ -80,13 +81,6 @@ impl Inert {
 /// How many bytes a character has that begins with this byte, which is at least [`FIRST`].
 fn length(first: u8) -> usize {
     2 + usize::from(first >= 0xE0) + usize::from(first >= 0xF0)
-}
-
-/// The character that some bytes begin with, if they do.
-fn character(bytes: &[u8]) -> Option<char> {
-    let &first = bytes.first()?;
-    let length = if first < 0x80 { 1 } else { length(first) };
-    std::str::from_utf8(bytes.get(..length)?).ok()?.chars().next()
 }
 
 /// The first place from `at` on of a byte that is at least [`FIRST`], or the end.
@@ -135,13 +129,13 @@ pub(super) fn is_normal(bytes: &[u8]) -> bool {
 
 /// Where a run of characters ends that are not inert, if it is normal; the next byte or character where there is none.
 fn end_of_run(inert: &Inert, bytes: &[u8], start: usize) -> Option<usize> {
-    let Some(first) = character(&bytes[start..]) else { return Some(start + 1) };
-    let mut end = start + first.len_utf8();
+    let Some((first, len)) = first_character(&bytes[start..]) else { return Some(start + 1) };
+    let mut end = start + len;
     if inert.holds(first) {
         return Some(end);
     }
-    while let Some(next) = character(&bytes[end..]).filter(|&next| !inert.holds(next)) {
-        end += next.len_utf8();
+    while let Some((_, len)) = first_character(&bytes[end..]).filter(|&(next, _)| !inert.holds(next)) {
+        end += len;
     }
     let run = |start: usize| std::str::from_utf8(&bytes[start..end]);
     match is_nfc_quick(run(start).ok()?.chars()) {
@@ -149,8 +143,8 @@ fn end_of_run(inert: &Inert, bytes: &[u8], start: usize) -> Option<usize> {
         IsNormalized::No => None,
         IsNormalized::Maybe => {
             // What stands before the character before a run changes nothing of it: that one is inert, or no UTF-8.
-            let before = (1..=start.min(4)).find(|&back| bytes[start - back] & 0xC0 != 0x80).unwrap_or(0);
-            let run = run(start - before).or_else(|_| run(start)).ok()?;
+            let before = last_character(&bytes[..start]).map_or(0, |(_, len)| len);
+            let run = run(start - before).ok()?;
             run.nfc().map(|(character, _)| character).eq(run.chars()).then_some(end)
         }
     }

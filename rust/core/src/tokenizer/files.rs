@@ -91,14 +91,14 @@ impl Tokenizer {
             |(), group| {
                 for index in group * STATS..files.len().min((group + 1) * STATS) {
                     let Ok(metadata) = std::fs::metadata(&files[index]) else { continue };
-                    // What is no regular file has no size to go by.
-                    tallies[index].size.store(if metadata.is_file() { metadata.len() } else { 0 }, Relaxed);
-                    // What is no regular file (a pipe) cannot be cut before it is read.
-                    if may_cut && metadata.is_file() && metadata.len() > 2 * BLOCK as u64 {
+                    // What is no regular file (a pipe) has no size to go by, and cannot be cut before it is read.
+                    let size = if metadata.is_file() { metadata.len() } else { 0 };
+                    tallies[index].size.store(size, Relaxed);
+                    if may_cut && size > 2 * BLOCK as u64 {
                         if !is_wanted(index) && files::is_binary(&files[index]) {
                             tallies[index].set(FileCount::Binary);
                         } else {
-                            tallies[index].blocks.store(metadata.len().div_ceil(BLOCK as u64), Relaxed);
+                            tallies[index].blocks.store(size.div_ceil(BLOCK as u64), Relaxed);
                         }
                     }
                 }
@@ -183,12 +183,8 @@ fn read_whole(path: &Path, binary: bool, size: usize, room: &mut Vec<u8>) -> std
     let mut file = File::open(path)?;
     let (mut len, mut is_wanted) = (0, binary);
     loop {
-        let end = match size {
-            _ if !is_wanted && size > SMALL => 0,
-            _ if len <= size => size + 1,
-            _ => 2 * len,
-        };
-        let end = end.max(files::BINARY_PROBE);
+        let asked = if len <= size { size + 1 } else { 2 * len };
+        let end = if is_wanted || size <= SMALL { asked.max(files::BINARY_PROBE) } else { files::BINARY_PROBE };
         if room.len() < end {
             room.try_reserve(end - room.len())?;
             room.resize(end, 0);
