@@ -148,7 +148,5 @@ pub(crate) fn count<S: Send>(
             interrupt.advance(bytes(group) as u64)
         },
     )?;
-    let mut counted: Vec<_> = counted.into_iter().flat_map(|(_, counted)| counted).collect();
-    counted.sort_unstable_by_key(|&(index, _)| index);
-    Ok(counted.into_iter().flat_map(|(_, counts)| counts).collect())
+    Ok(threads::in_order(counted.into_iter().map(|(_, counted)| counted)).concat())
 }

@@ -68,6 +68,13 @@ pub fn run_apart<S: Send>(
     run_taking(threads, |thread| shares.take(thread), state, work)
 }
 
+/// What threads made, each with the number of the work that made it, in the order of these.
+pub fn in_order<T>(lists: impl IntoIterator<Item = Vec<(usize, T)>>) -> Vec<T> {
+    let mut made: Vec<_> = lists.into_iter().flatten().collect();
+    made.sort_unstable_by_key(|&(index, _)| index);
+    made.into_iter().map(|(_, made)| made).collect()
+}
+
 /// What each thread has yet to do.
 struct Shares(Vec<Mutex<Range<usize>>>);
 
@@ -158,6 +165,8 @@ mod tests {
                     let mut done = lists.concat();
                     done.sort_unstable();
                     assert_eq!(done, (0..n).collect::<Vec<_>>());
+                    let numbered = lists.into_iter().map(|list| list.into_iter().map(|index| (index, index)).collect());
+                    assert_eq!(in_order(numbered), done);
                 }
             }
         }

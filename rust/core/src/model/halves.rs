@@ -64,9 +64,8 @@ pub(super) fn halves(
         found.push((group, groups[group].iter().map(|&id| joins.halves(id, room)).collect::<Vec<_>>()));
         Ok(())
     });
-    let mut found: Vec<_> = found.map_err(|error| error.to_string())?.into_iter().flat_map(|state| state.1).collect();
-    found.sort_unstable_by_key(|&(group, _)| group);
-    Ok(found.into_iter().flat_map(|(_, halves)| halves).collect())
+    let found = found.map_err(|error| error.to_string())?.into_iter();
+    Ok(threads::in_order(found.map(|(_, found)| found)).concat())
 }
 
 impl<R: Fn(u32) -> u32> Joins<'_, R> {

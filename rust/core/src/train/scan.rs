@@ -54,7 +54,7 @@ pub(super) fn scan_bytes(
     let parts = if layout.symbols.len() < 1 << 16 { 1 } else { threads.clamp(1, 64) };
     let words = |part: usize| layout.words() * part / parts..layout.words() * (part + 1) / parts;
     let cell = |left: u32, right: u32| (left << 8 | right) as u16 as usize;
-    let mut grids = threads::run(
+    let grids = threads::in_order(threads::run(
         threads,
         parts,
         |_| Vec::new(),
@@ -68,23 +68,19 @@ pub(super) fn scan_bytes(
             grids.push((part, grid));
             Ok(())
         },
-    )?
-    .into_iter()
-    .flatten()
-    .collect::<Vec<_>>();
-    grids.sort_unstable_by_key(|&(part, _)| part);
-    let total = |at: usize| grids.iter().map(|(_, grid)| grid[at].0).sum::<u64>();
+    )?);
+    let total = |at: usize| grids.iter().map(|grid| grid[at].0).sum::<u64>();
     let found: Vec<(usize, u64)> =
         (0..1 << 16).map(|at| (at, total(at))).filter(|&(_, count)| count > 0 && count >= threshold).collect();
     // For each pair that is kept, one more than its index.
     let mut kept = vec![0u32; 1 << 16];
     found.iter().zip(1..).for_each(|(&(at, _), index)| kept[at] = index);
-    let mut lists = threads::run(
+    let mut lists = threads::in_order(threads::run(
         threads,
         parts,
         |_| Vec::new(),
         |lists, part| {
-            let grid = &grids[part].1;
+            let grid = &grids[part];
             let mut mine: Vec<Vec<u32>> =
                 found.iter().map(|&(at, _)| Vec::with_capacity(grid[at].1 as usize)).collect();
             layout.for_each_pair_of_bytes(words(part), interrupt, |position, left, right, _| {
@@ -95,17 +91,13 @@ pub(super) fn scan_bytes(
             lists.push((part, mine));
             Ok(())
         },
-    )?
-    .into_iter()
-    .flatten()
-    .collect::<Vec<_>>();
-    lists.sort_unstable_by_key(|&(part, _)| part);
+    )?);
     let found = found.into_iter().enumerate().map(|(index, (at, count))| {
         // The words of a part lie behind those of the part before it.
-        let mut parts = lists.iter_mut().map(|(_, lists)| std::mem::take(&mut lists[index]));
+        let mut parts = lists.iter_mut().map(|lists| std::mem::take(&mut lists[index]));
         let mut positions = parts.next().unwrap_or_default();
         positions.reserve_exact(if parts.len() > 0 {
-            grids[1..].iter().map(|(_, grid)| grid[at].1 as usize).sum()
+            grids[1..].iter().map(|grid| grid[at].1 as usize).sum()
         } else {
             0
         });
