@@ -29,6 +29,7 @@ import statistics
 import subprocess
 import time
 import tracemalloc
+from collections import deque
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -37,8 +38,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tokfast.attention import scaled_dot_product_attention
-from tokfast.attention._blocks import ROWS_PER_BLOCK, SCORES_PER_TILE, tiles
+from tokfast.attention import _arguments, scaled_dot_product_attention
+from tokfast.attention._blocks import ROWS_PER_BLOCK, tile_width, tiles
+from tokfast.attention._jobs import heads_per_job
 from tokfast.attention._threads import default_threads, run_jobs
 
 if TYPE_CHECKING:
@@ -59,8 +61,9 @@ def inputs(n: int, *, query_scale: float = 1.0) -> tuple[Array, Array, Array]:
 
 def products_alone(q: Array, k: Array, v: Array, *, is_causal: bool) -> Array:
     """Do the two products of every tile that attention visits: same tiles and threads, nothing else."""
-    n, rows, width = q.shape[1], ROWS_PER_BLOCK, SCORES_PER_TILE // ROWS_PER_BLOCK
-    jobs = [(head, start) for start in range(0, n, rows) for head in range(HEADS)]
+    n, rows = q.shape[1], ROWS_PER_BLOCK
+    width = tile_width(rows * heads_per_job(problem(q, k, v, is_causal=is_causal), rows))
+    jobs = deque((head, start) for start in range(0, n, rows) for head in range(HEADS))
     out = np.empty_like(q)
 
     def start_thread() -> Callable[[tuple[int, int]], None]:
@@ -78,6 +81,12 @@ def products_alone(q: Array, k: Array, v: Array, *, is_causal: bool) -> Array:
 
     run_jobs(jobs, start_thread, THREADS)
     return out
+
+
+def problem(q: Array, k: Array, v: Array, *, is_causal: bool) -> _arguments.Problem:
+    """Check the arguments as attention does, to ask for its tiles."""
+    unset = dict.fromkeys(("mask", "q_offset", "kv_lens", "window", "scale", "softcap", "sinks", "alibi_slopes"))
+    return _arguments.check(q, k, v, is_causal=is_causal, **unset)
 
 
 def textbook(q: Array, k: Array, v: Array) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import tracemalloc
+from collections import deque
 from typing import Any
 
 import ml_dtypes
@@ -15,9 +16,10 @@ from attention_oracle import attend
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokfast.attention import _blocks, _threads, causal_mask, scaled_dot_product_attention, softmax
+from tokfast.attention import _blocks, _jobs, _threads, causal_mask, scaled_dot_product_attention, softmax
 from tokfast.attention._arguments import check
-from tokfast.attention._blocks import Head, tiles
+from tokfast.attention._blocks import tiles
+from tokfast.attention._jobs import KeyHeads
 from tokfast.attention._online import OnlineSoftmax
 from tokfast.positions import alibi_bias, alibi_slopes
 
@@ -96,6 +98,33 @@ def test_options_equal_the_oracle(options: dict[str, Any], path: Any) -> None:
     np.testing.assert_allclose(weights, expected_weights, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("is_sampled", [True, False])
+@pytest.mark.parametrize("path", [3, (3, 7), (256, 512)], ids=str)
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_pairs_of_heads_and_transposed_keys(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], path: Any, is_sampled: bool
+) -> None:
+    """What long inputs take, on short ones."""
+    monkeypatch.setattr(_jobs, "BLOCKS_FOR_PAIRS", 1)
+    monkeypatch.setattr(_jobs, "ROWS_TO_TRANSPOSE", 1)
+    monkeypatch.setattr(_jobs, "SAMPLE", 4 if is_sampled else 64)
+    q, k, v = inputs()
+    expected, _ = attend(q, k, v, **options)
+    got = scaled_dot_product_attention(q, k, v, **options, block_size=path)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(("heads", "key_heads"), [(5, 5), (6, 3), (4, 1)])
+def test_heads_that_do_not_pair_up(heads: int, key_heads: int, dtype: Any) -> None:
+    q, k, v = normal(heads, 1100, 8), normal(key_heads, 1100, 8, seed=1), normal(key_heads, 1100, 3, seed=2)
+    q, k, v = q.astype(dtype), k.astype(dtype), v.astype(dtype)
+    expected = in_float64(q, k, v, is_causal=True)
+    for path in (None, 100, (64, 300)):
+        got = scaled_dot_product_attention(q, k, v, is_causal=True, block_size=path)
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-3 if dtype == np.float16 else 2e-6)
+
+
 @pytest.mark.parametrize("path", ["dense", 16, (16, 32), None], ids=str)
 @pytest.mark.parametrize(("spread", "exp2_is_fast"), [(1.0, False), (1.0, True), (30.0, True)])
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
@@ -129,7 +158,7 @@ def test_which_heads_are_tried_without_peaks() -> None:
         )
         problem = check(q, k, v, **{name: options.get(name) for name in names})  # type: ignore[arg-type]
         ((_, row),) = list(problem.rows())
-        return Head(row, 0).is_moderate
+        return KeyHeads(row, slice(0, 1)).is_moderate
 
     q, k, v = normal(1, 100, 8), normal(1, 100, 8, seed=1), normal(1, 100, 8, seed=2)
     assert is_moderate(q, k, v)
@@ -300,7 +329,7 @@ def test_an_error_in_a_thread_stops_the_others() -> None:
         return work
 
     with pytest.raises(KeyboardInterrupt):
-        _threads.run_jobs(range(100_000), start, threads=2)
+        _threads.run_jobs(deque(range(100_000)), start, threads=2)
     assert len(done) < 1000
 
 

@@ -1,7 +1,7 @@
 """Attention in numpy: the formula, its masks, the layer around it, the cache, and what it all costs.
 
-Reading order: `softmax`, `masks`, `scaled_dot_product` (public), `_dense` (the formula), `_blocks` and
-`_online` (the formula in tiles), `multi_head`, `kv_cache`, `cost`, `budget`, `picture`.
+Reading order: `softmax`, `masks`, `scaled_dot_product` (public), `_dense` (the formula), `_online`,
+`_jobs`, `_threads` and `_blocks` (the formula in tiles), `multi_head`, `kv_cache`, `cost`, `budget`, `picture`.
 """
 
 from tokfast.attention.budget import ContextBudget, context_budget

@@ -6,7 +6,7 @@ Naive: one ``(Nq, Nk)`` score matrix per head. At n = 8192 with 8 heads that is 
 Idea: a block of query rows walks over the keys it can see, tile by tile, and keeps a running softmax
 (`_online`)::
 
-    for each block of query rows:                     # independent, so threads share them
+    for each block of query rows:                     # independent, so threads share them (`_jobs`)
         for each tile of keys the block can see:      # hidden tiles are never touched
             scores = scale q kT, capped, biased, masked
             online.add(exp(scores - peak), v)
@@ -20,9 +20,9 @@ Query heads that share a key head are rows like any others: a decoding step stac
 once.
 
 Cost: O(Hq Nq Nk D) time, halved for causal attention because hidden tiles are skipped. Memory beyond the
-output: one tile per thread, 1 MiB by default. Bad case: a dense additive or random boolean mask costs one
-more pass over the scores; fully hidden tiles of a boolean mask are found and skipped. A block with a row that sees
-nothing, or whose scores are large where the sample was not, is done twice.
+output: a tile of 1 MiB and, for many queries, one or two heads' keys per thread. Bad case: a dense additive or random
+boolean mask costs one more pass over the scores; fully hidden tiles of a boolean mask are found and skipped. A block
+with a row that sees nothing, or whose scores are large where the sample was not, is done twice.
 
 Invariant: the result does not depend on the tile sizes beyond rounding, nor on the number of threads at all.
 
@@ -36,11 +36,9 @@ the sums covers fewer heads and takes three times as long. Figures below are of 
 keys, whose two products take 0.57 ms, on two cores with AVX-512:
 
 - tiles of 1024 keys: rows that start in the same cache lines, the first product 20 % slower;
-- keys transposed beforehand: the first product 10 % faster, the copy eats most of it;
 - scores transposed, ``K qT``: products 6 % faster, and every mask and returned stage has to be transposed;
 - a column of ones beside the values instead of a second product for the sums: 50 us against 16;
 - rows padded to avoid the cache lines: ``exp`` over rows that are not contiguous takes 1.5 times as long;
-- two heads in one job: the same time, for one more axis everywhere;
 - the keys that a causal block sees in part as a tile of their own: hiding takes 7 us instead of 26, and the
   additional tile 40;
 - ``fmin`` with a line of infinities instead of assigning: 38 us against 26.
@@ -49,13 +47,13 @@ keys, whose two products take 0.57 ms, on two cores with AVX-512:
 from __future__ import annotations
 
 import math
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tokfast.attention._online import VALUE_LIMIT, OnlineSoftmax
+from tokfast.attention._jobs import Job, cut, heads_per_job
+from tokfast.attention._online import OnlineSoftmax
 from tokfast.attention._threads import run_jobs
 from tokfast.attention.masks import constant_diagonals
 
@@ -66,13 +64,12 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-# 768 KiB of float32 scores, so that keys and values fit beside them into a second-level cache of 1 MiB. Rows of
-# exactly 1024 scores would all start in the same lines of the first-level cache: a fifth slower.
+# 768 KiB of float32 scores of one head, so that keys and values fit beside them into a second-level cache of 1 MiB;
+# 1 MiB of two heads. Rows of exactly 1024 scores would all start in the same lines of the first-level cache: a fifth
+# slower.
 ROWS_PER_BLOCK = 256
 SCORES_PER_TILE = 256 * 768
 ALIGNMENT = 32
-SAMPLE = 64  # queries and keys, evenly spaced, whose scores tell whether to try without peaks
-MODERATE = 60.0
 
 
 def _exp2_is_fast() -> bool:
@@ -86,44 +83,6 @@ def _exp2_is_fast() -> bool:
 
 
 EXP2_IS_FAST = _exp2_is_fast()
-
-
-class Head:
-    """One key head of one batch row, with the query heads that share it."""
-
-    def __init__(self, row: Problem, index: int) -> None:
-        self.row = row
-        self.keys, self.values = row.k[index], row.v[index]
-        self.queries = row.q[index * row.group_size : (index + 1) * row.group_size]
-
-    @cached_property
-    def is_moderate(self) -> bool:
-        """Whether a sample of the scores and the size of the values let us try without peaks."""
-        row, n_queries, n_keys = self.row, self.queries.shape[1], len(self.keys)
-        # For few queries the look at the values costs as much as the attention; ALiBi grows to the right.
-        if n_queries < SAMPLE or not self.values.size or (row.slopes is not None and row.band.right is None):
-            return False
-        queries = self.queries[:, :: n_queries // SAMPLE].astype(row.dtype, copy=False)
-        keys = self.keys[:: max(n_keys // SAMPLE, 1)].astype(row.dtype, copy=False)
-        largest = float(np.abs(row.scale * queries @ keys.T).max())
-        if row.softcap is not None:
-            largest = min(largest, row.softcap)
-        if row.sinks is not None:
-            largest = max(largest, float(row.sinks.max()))
-        size = float(np.linalg.norm(self.values.astype(row.dtype, copy=False)))  # at least the largest value
-        return largest < MODERATE * row.unit and 1.0 / VALUE_LIMIT < size < VALUE_LIMIT  # false for NaN
-
-
-class Job(NamedTuple):
-    """Some query rows of some heads that share one key head."""
-
-    head: Head
-    heads: slice
-    queries: slice
-    first_position: int
-    last_position: int
-    out: Array
-    stage_out: Array | None
 
 
 def attend_blocks(
@@ -142,26 +101,11 @@ def attend_blocks(
         # A stage is n x n by itself, so whole strips of it are at hand anyway.
         block_size = (block_size[0] if block_size else ROWS_PER_BLOCK // 4, max(problem.k.shape[-2], 1))
     rows_per_block = block_size[0] if block_size else ROWS_PER_BLOCK
-    jobs = list(_jobs(problem, out, stage_out, rows_per_block))
-    # Blocks that see many keys first, so that no thread ends with the longest one.
-    jobs.sort(key=lambda job: job.head.row.band.end_key(job.last_position, len(job.head.keys)))
-    run_jobs(jobs, lambda: Worker(problem, stage, block_size).attend, threads)
-
-
-def _jobs(problem: Problem, out: Array, stage_out: Array | None, rows_per_block: int) -> Iterator[Job]:
-    """Cut the problem into blocks of at most ``rows_per_block`` rows (query heads times queries)."""
-    group, n_queries = problem.group_size, problem.q.shape[-2]
-    heads_per_block = max(1, min(group, rows_per_block // max(n_queries, 1)))
-    for index, row in problem.rows():
-        for key_head in range(row.k.shape[0]):
-            owner = Head(row, key_head)
-            for head in range(key_head * group, (key_head + 1) * group, heads_per_block):
-                heads = slice(head, min(head + heads_per_block, (key_head + 1) * group))
-                for start in range(0, n_queries, rows_per_block):
-                    queries = slice(start, min(start + rows_per_block, n_queries))
-                    first, last = queries.start + int(row.offsets), queries.stop - 1 + int(row.offsets)
-                    stage_view = None if stage_out is None else stage_out[index][heads, queries, : row.k.shape[-2]]
-                    yield Job(owner, heads, queries, first, last, out[index][heads, queries], stage_view)
+    run_jobs(
+        cut(problem, out, stage_out, rows_per_block, threads),
+        lambda: Worker(problem, stage, block_size).attend,
+        threads,
+    )
 
 
 def tiles(first: int, end: int, width: int) -> Iterator[tuple[int, int]]:
@@ -174,15 +118,16 @@ def tiles(first: int, end: int, width: int) -> Iterator[tuple[int, int]]:
 
 
 class Worker:
-    """What one thread needs: the buffers for one block of rows, used for all its jobs."""
+    """What one thread needs: the buffers for one job, used for all its jobs."""
 
     def __init__(self, problem: Problem, stage: str | None, block_size: tuple[int, int] | None) -> None:
         n_queries, head_dim = problem.q.shape[-2:]
         n_keys, dtype = problem.k.shape[-2], problem.dtype
-        max_rows = min(block_size[0] if block_size else ROWS_PER_BLOCK, max(problem.group_size * n_queries, 1))
-        width = block_size[1] if block_size else max(SCORES_PER_TILE // max_rows, 512)
+        rows_per_block = block_size[0] if block_size else ROWS_PER_BLOCK
+        n_heads = heads_per_job(problem, rows_per_block)
+        max_rows = n_heads * min(rows_per_block, max(problem.group_size * n_queries, 1))
         self.stage = stage
-        self.width = max(min(width, n_keys), 1)
+        self.width = max(min(block_size[1] if block_size else tile_width(max_rows), n_keys), 1)
         self.scaled = np.empty(max_rows * head_dim, dtype=dtype)
         self.scores = np.empty(max_rows * self.width, dtype=dtype)
         self.online = OnlineSoftmax(max_rows, self.width, problem.v.shape[-1], dtype, problem.unit)
@@ -191,32 +136,30 @@ class Worker:
         """One block of rows over all tiles it can see; once more, with peaks, if it does not go without."""
         is_done = False
         with np.errstate(over="ignore", invalid="ignore"):  # if it matters, the second time reports it
-            if self.stage is None and job.head.is_moderate:
+            if self.stage is None and job.heads.is_moderate:
                 self._add_tiles(job, has_peak=False)
                 is_done = self.online.is_sound()
         if not is_done:
             self._add_tiles(job, has_peak=True)
         self.online.write(job.out)
         if self.stage == "weights" and job.stage_out is not None:
-            weights = self.scores[: job.stage_out.size].reshape(len(self.online.total), -1)
+            weights = self.scores[: job.stage_out.size].reshape(*self.online.total.shape[:-1], -1)
             weights /= self.online.total
             _keep(job, weights)
 
     def _add_tiles(self, job: Job, *, has_peak: bool) -> None:
-        row, stage, online = job.head.row, self.stage, self.online
-        q = row.q[job.heads, job.queries]
-        n_heads, n_queries, head_dim = q.shape
-        n_rows, n_keys = n_heads * n_queries, len(job.head.keys)
-        scaled = self.scaled[: q.size].reshape(n_rows, head_dim)
+        heads, row, stage, online = job.heads, job.heads.row, self.stage, self.online
+        q = heads.queries[:, job.group, job.queries]
+        n_heads, n_shared, n_queries, head_dim = q.shape
+        scaled = self.scaled[: q.size].reshape(n_heads, n_shared * n_queries, head_dim)
         np.multiply(q, row.scale, out=scaled.reshape(q.shape), dtype=row.dtype)
-        sinks = None if row.sinks is None else np.repeat(row.sinks[job.heads], n_queries)[:, None]
-        online.start(n_rows, has_peak=has_peak, sinks=sinks, out=job.out)
-        is_biased = row.mask is not None or row.slopes is not None
+        sinks = None if heads.sinks is None else np.repeat(heads.sinks[:, job.group], n_queries, axis=1)[..., None]
+        online.start(*scaled.shape[:2], has_peak=has_peak, sinks=sinks)
+        is_biased = heads.mask is not None or heads.slopes is not None
 
-        first, end = 0, n_keys
+        first, end = 0, heads.keys.shape[1]
         if stage is None:
-            first = row.band.first_key(job.first_position)
-            end = row.band.end_key(job.last_position, n_keys)
+            first, end = row.band.first_key(job.first_position), job.end_key
         for start, stop in tiles(first, end, self.width):
             if is_biased and stage is None and _tile_is_hidden(job, start, stop):
                 continue
@@ -231,14 +174,14 @@ class Worker:
             online.exponentiate(scores, flush=(has_peak or is_biased) and stage is None)
             if not has_peak:
                 _hide(job, scores, start, 0.0)
-            online.add(scores, job.head.values[start:stop].astype(row.dtype, copy=False))
+            online.add(scores, heads.values[:, start:stop].astype(row.dtype, copy=False))
 
     def _capped_scores(self, job: Job, scaled: Array, start: int, stop: int) -> Array:
-        """``scaled kT`` of one tile, capped."""
-        row = job.head.row
-        n_rows, n_keys = len(scaled), stop - start
-        scores = self.scores[: n_rows * n_keys].reshape(n_rows, n_keys)
-        np.matmul(scaled, job.head.keys[start:stop].astype(row.dtype, copy=False).T, out=scores)
+        """``scaled kT`` of one tile, capped: ``(heads, rows, keys)``."""
+        row = job.heads.row
+        n_heads, n_rows, _ = scaled.shape
+        scores = self.scores[: n_heads * n_rows * (stop - start)].reshape(n_heads, n_rows, stop - start)
+        np.matmul(scaled, job.heads.key_columns(start, stop), out=scores)
         if self.stage == "scores":
             _keep(job, scores)
         if row.softcap is not None:
@@ -250,6 +193,11 @@ class Worker:
         return scores
 
 
+def tile_width(n_rows: int) -> int:
+    """Keys of a tile for this many rows, of one head or of several."""
+    return max(SCORES_PER_TILE // n_rows, 512)
+
+
 def _keep(job: Job, scores: Array) -> None:
     """Copy a strip to the returned stage: with a stage asked for, every tile spans all keys."""
     if job.stage_out is not None:
@@ -257,33 +205,32 @@ def _keep(job: Job, scores: Array) -> None:
 
 
 def _tile_is_hidden(job: Job, start: int, stop: int) -> bool:
-    mask = job.head.row.mask
-    return mask is not None and mask.dtype.kind == "b" and not mask[job.heads, job.queries, start:stop].any()
+    mask = job.heads.mask
+    return mask is not None and mask.dtype.kind == "b" and not mask[:, job.group, job.queries, start:stop].any()
 
 
 def _add_bias(job: Job, scores: Array, start: int) -> None:
-    """ALiBi and mask for a tile ``scores (heads * queries, keys)`` whose first key is ``start``."""
-    row, n_keys = job.head.row, scores.shape[1]
-    n_heads, n_queries = job.out.shape[:2]
-    scores = scores.reshape(n_heads, n_queries, n_keys)
-    if row.slopes is not None:
+    """ALiBi and mask for a tile ``scores (heads, rows, keys)`` whose first key is ``start``."""
+    heads, n_keys = job.heads, scores.shape[-1]
+    n_heads, n_shared, n_queries = job.out.shape[:3]
+    scores = scores.reshape(n_heads, n_shared, n_queries, n_keys)
+    if heads.slopes is not None:
         line = np.arange(n_queries + n_keys - 1) + (start - job.last_position)
-        difference = constant_diagonals(line.astype(row.dtype), n_queries, n_keys)
-        for head in range(n_heads):
-            scores[head] += row.slopes[job.heads.start + head] * difference
-    if row.mask is not None:
-        mask = row.mask[job.heads, job.queries, start : start + n_keys]
+        difference = constant_diagonals(line.astype(scores.dtype), n_queries, n_keys)
+        for head in np.ndindex(n_heads, n_shared):
+            scores[head] += heads.slopes[:, job.group][head] * difference
+    if heads.mask is not None:
+        mask = heads.mask[:, job.group, job.queries, start : start + n_keys]
         if mask.dtype.kind == "b":
             # A table look-up and a minimum: three times faster than assigning under a random mask.
-            limit = np.array([-np.inf, np.inf], dtype=row.dtype).take(mask.view(np.uint8))
+            limit = np.array([-np.inf, np.inf], dtype=scores.dtype).take(mask.view(np.uint8))
             np.fmin(scores, limit, out=scores)
         else:
-            scores += mask.astype(row.dtype, copy=False)
+            scores += mask.astype(scores.dtype, copy=False)
 
 
 def _hide(job: Job, scores: Array, start: int, value: float) -> None:
-    """Give what the band hides in a tile ``scores (heads * queries, keys)`` the value of a hidden score or weight."""
-    band, n_keys = job.head.row.band, scores.shape[1]
+    """Give what the band hides in a tile ``scores (heads, rows, keys)`` the value of a hidden score or weight."""
+    band, n_keys = job.heads.row.band, scores.shape[-1]
     if band.hides(job.first_position, job.last_position, start, start + n_keys):
-        for head_scores in scores.reshape(*job.out.shape[:2], n_keys):
-            band.hide(head_scores, job.first_position, start, value)
+        band.hide(scores.reshape(*job.out.shape[:3], n_keys), job.first_position, start, value)

@@ -49,29 +49,25 @@ class OnlineSoftmax:
         self._ones = np.ones((max_keys, 1), dtype=dtype)
         self._limits = np.finfo(dtype)
 
-    def start(self, n_rows: int, *, has_peak: bool, sinks: Array | None, out: Array) -> None:
-        """Forget the last block. ``sinks (n_rows, 1)`` are extra logits without a value.
-
-        ``out`` is where `write` will put the result; where it can, the running sum is kept there already.
-        """
-        self.peak, self.total, self._part = self._columns[:, :n_rows]
-        self.attended, self._product = self._matrices[:, :n_rows]
-        if out.dtype == self._limits.dtype and out.flags.c_contiguous:
-            self.attended = out.reshape(n_rows, out.shape[-1])
-        self.is_empty = True
+    def start(self, n_heads: int, n_rows: int, *, has_peak: bool, sinks: Array | None) -> None:
+        """Forget the last block. ``sinks (heads, rows, 1)`` are extra logits without a value."""
+        count = n_heads * n_rows
+        self.peak, self.total, self._part = self._columns[:, :count].reshape(3, n_heads, n_rows, 1)
+        self.attended, self._product = self._matrices[:, :count].reshape(2, n_heads, n_rows, -1)
+        self.is_empty, self.has_peak, self.has_sinks = True, has_peak, sinks is not None
         if has_peak:
             self.peak[...] = -np.inf if sinks is None else sinks
-            self.total[...] = 0.0 if sinks is None else np.isfinite(sinks)
-        else:
-            self.total[...] = 0.0 if sinks is None else self._exp(sinks)
+        if sinks is not None:
+            self.total[...] = np.isfinite(sinks) if has_peak else self._exp(sinks)
 
     def subtract_peak(self, scores: Array) -> None:
-        """Raise the peaks to the maxima of a tile ``scores (rows, keys)`` and subtract them from it, in place."""
-        raised = np.maximum(self.peak, np.maximum.reduce(scores, axis=1, keepdims=True))
+        """Raise the peaks to the maxima of a tile ``scores (heads, rows, keys)``; subtract them from it, in place."""
+        raised = np.maximum(self.peak, np.maximum.reduce(scores, axis=-1, keepdims=True))
         # The finite stand-in for the peak of a row that saw nothing yet: -inf - -inf would be NaN.
         finite = np.maximum(raised, self._limits.min)
         rescale = self._exp(self.peak - finite)
-        self.total *= rescale
+        if self.has_sinks or not self.is_empty:
+            self.total *= rescale
         if not self.is_empty:
             self.attended *= rescale
         scores -= finite
@@ -90,9 +86,13 @@ class OnlineSoftmax:
             scores -= self._lowest_weight
 
     def add(self, weights: Array, values: Array) -> None:
-        """Take in a tile, ``weights = exp(scores - peak) (rows, keys)`` and ``values (keys, features)``."""
+        """Take in a tile, ``weights = exp(scores - peak)``, and its ``values (heads, keys, features)``."""
         # BLAS sums rows three times faster than ``sum``.
-        self.total += np.matmul(weights, self._ones[: weights.shape[1]], out=self._part)
+        ones = self._ones[: weights.shape[-1]]
+        if self.has_sinks or not self.is_empty:
+            self.total += np.matmul(weights, ones, out=self._part)
+        else:
+            np.matmul(weights, ones, out=self.total)
         if self.is_empty:
             np.matmul(weights, values, out=self.attended)
             self.is_empty = False
@@ -101,14 +101,19 @@ class OnlineSoftmax:
 
     def is_sound(self) -> bool:
         """Whether the sums without peak are as good as those with; false for NaN, and for rows that saw nothing."""
+        if self.is_empty:
+            return False
         least, most = TOTALS
-        return bool(self.total.min() >= least and self.total.max() <= most)
+        return bool(
+            np.minimum.reduce(self.total, axis=None) >= least and np.maximum.reduce(self.total, axis=None) <= most
+        )
 
     def write(self, out: Array) -> None:
         """``attended / total``; the smallest normal number stands in for the total 0 of an empty row."""
         if self.is_empty:
             out[...] = 0
             return
-        np.maximum(self.total, self._limits.tiny, out=self.total)
+        if self.has_peak:
+            np.maximum(self.total, self._limits.tiny, out=self.total)
         total = self.total.reshape(*out.shape[:-1], 1)
         np.divide(self.attended.reshape(out.shape), total, out=out, casting="unsafe")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import cache
@@ -19,7 +18,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections import deque
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
 JobType = TypeVar("JobType")
@@ -36,12 +36,12 @@ def default_threads(n_scores: int) -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def run_jobs(jobs: Iterable[JobType], start: Callable[[], Callable[[JobType], object]], threads: int) -> None:
-    """Call ``start()`` once per thread, and what it returns for every job, the last job first.
+def run_jobs(queue: deque[JobType], start: Callable[[], Callable[[JobType], object]], threads: int) -> None:
+    """Call ``start()`` once per thread, and what it returns for every job of the queue, which is emptied from its end.
 
-    ``start`` is where a thread makes its buffers. After an error, or Ctrl-C, no further job begins.
+    ``start`` is where a thread makes its buffers. After an error, or Ctrl-C, no further job begins. Jobs that are done
+    are let go, with what they alone keep in memory.
     """
-    queue = deque(jobs)
     threads = min(threads, len(queue))
 
     def worker() -> None:

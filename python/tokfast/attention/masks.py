@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-# A triangle costs four times as much per score as the rectangle beside it, so triangles are kept small.
-ROWS_PER_TRIANGLE = 128
+# Assigning where a mask is true costs four times as much per score as assigning to a rectangle: so small triangles.
+TRIANGLE = ~np.tri(64, dtype=np.bool_)
 
 
 def causal_mask(q_len: int, k_len: int, offset: int = 0) -> npt.NDArray[np.bool_]:
@@ -88,31 +88,32 @@ class Band(NamedTuple):
     def hide(self, scores: Array, first_position: int, first_key: int, value: float = -np.inf) -> None:
         """Set what the band hides to ``value``: -inf for scores, 0 for weights.
 
-        ``scores (rows, keys)``: row 0 stands at ``first_position``, column 0 is key ``first_key``. Assigning
+        ``scores (..., rows, keys)``: row 0 stands at ``first_position``, column 0 is key ``first_key``. Assigning
         instead of adding or multiplying keeps a NaN or infinity in a hidden score from reaching the result.
         """
-        for top in range(0, len(scores), ROWS_PER_TRIANGLE):
-            rows = scores[top : top + ROWS_PER_TRIANGLE]
-            n_rows, n_keys = rows.shape
-            position = first_position + top
-            if self.right is not None:
-                _hide_above(rows, position + self.right - first_key, value)
-            if self.left is not None:
-                # The same from the other end: with rows and keys reversed, what lies left lies right.
-                last_key, last_position = first_key + n_keys - 1, position + n_rows - 1
-                _hide_above(rows[::-1, ::-1], last_key - (last_position - self.left), value)
+        n_rows, n_keys = scores.shape[-2:]
+        if self.right is not None:
+            _hide_above(scores, first_position + self.right - first_key, value)
+        if self.left is not None:
+            # The same from the other end: with rows and keys reversed, what lies left lies right.
+            last_key, last_position = first_key + n_keys - 1, first_position + n_rows - 1
+            _hide_above(scores[..., ::-1, ::-1], last_key - (last_position - self.left), value)
 
 
 def _hide_above(scores: Array, diagonal: int, value: float) -> None:
-    """Set ``scores[i, j]`` to ``value`` where ``j - i > diagonal``."""
-    n_rows, n_keys = scores.shape
-    start = min(max(diagonal + 1, 0), n_keys)  # the first row sees less from here
-    stop = min(max(diagonal + n_rows, 0), n_keys)  # no row sees anything from here
-    if start < stop:
-        line = np.zeros(n_rows + stop - start - 1, dtype=np.bool_)
-        line[max(n_rows + diagonal - start, 0) :] = True
-        np.copyto(scores[:, start:stop], value, where=constant_diagonals(line, n_rows, stop - start))
-    scores[:, stop:] = value
+    """Set ``scores[..., i, j]`` to ``value`` where ``j - i > diagonal``: triangles, and rectangles beside them."""
+    step = len(TRIANGLE)
+    scores[..., : max(-diagonal, 0), :] = value
+    corner = scores[..., max(-diagonal, 0) :, max(diagonal, 0) :]  # its own diagonal is the last that is seen
+    length = min(corner.shape[-2:])
+    n_squares = length // step
+    end = n_squares * step
+    squares = corner[..., :end, :end].reshape(*corner.shape[:-2], n_squares, step, n_squares, step)
+    np.copyto(np.einsum("...iaib->...iab", squares), value, where=TRIANGLE)
+    last = corner[..., end : end + step, end : end + step]
+    np.copyto(last, value, where=TRIANGLE[: last.shape[-2], : last.shape[-1]])
+    for top in range(0, length, step):
+        corner[..., top : top + step, top + step :] = value
 
 
 def constant_diagonals(line: Array, n_rows: int, n_columns: int) -> Array:

@@ -112,8 +112,8 @@ def scaled_dot_product_attention(
     Notes
     -----
     Symbols of the paper: :math:`d_k` is ``D``, :math:`d_v` is ``Dv``; "masking out" is ``is_causal``.
-    Time is O(Hq Nq Nk D). Memory beyond the output is one 1 MiB tile per thread, whatever the length; with
-    ``return_weights`` the returned matrix itself is quadratic.
+    Time is O(Hq Nq Nk D). Memory beyond the output is a tile of 1 MiB and up to 2 MiB of keys per thread, whatever
+    the length; with ``return_weights`` the returned matrix itself is quadratic.
 
     A hidden key's values are multiplied by 0, and ``0 * nan`` is NaN: cut unused keys off with ``kv_lens``
     (or by slicing) instead of hiding garbage behind a mask.
