@@ -128,7 +128,7 @@ class Worker:
         max_rows = n_heads * min(rows_per_block, max(problem.group_size * n_queries, 1))
         self.stage = stage
         self.width = max(min(block_size[1] if block_size else tile_width(max_rows), n_keys), 1)
-        self.scaled = np.empty(max_rows * head_dim, dtype=dtype)
+        self.scaled = np.empty(max_rows * (head_dim + 1), dtype=dtype)
         self.scores = np.empty(max_rows * self.width, dtype=dtype)
         self.online = OnlineSoftmax(max_rows, self.width, problem.v.shape[-1], dtype, problem.unit)
 
@@ -148,40 +148,67 @@ class Worker:
             _keep(job, weights)
 
     def _add_tiles(self, job: Job, *, has_peak: bool) -> None:
-        heads, row, stage, online = job.heads, job.heads.row, self.stage, self.online
-        q = heads.queries[:, job.group, job.queries]
-        n_heads, n_shared, n_queries, head_dim = q.shape
-        scaled = self.scaled[: q.size].reshape(n_heads, n_shared * n_queries, head_dim)
-        np.multiply(q, row.scale, out=scaled.reshape(q.shape), dtype=row.dtype)
-        sinks = None if heads.sinks is None else np.repeat(heads.sinks[:, job.group], n_queries, axis=1)[..., None]
-        online.start(*scaled.shape[:2], has_peak=has_peak, sinks=sinks)
-        is_biased = heads.mask is not None or heads.slopes is not None
+        heads, dtype = job.heads, job.heads.row.dtype
+        scaled = self._scaled_queries(job, has_peak=has_peak)
+        sinks = None
+        if heads.sinks is not None:
+            sinks = np.repeat(heads.sinks[:, job.group], job.out.shape[2], axis=1)[..., None]
+        self.online.start(*scaled.shape[:2], has_peak=has_peak, sinks=sinks)
+        for start, stop in self._visible_tiles(job):
+            weights = self._weights(job, scaled, start, stop, has_peak=has_peak)
+            self.online.add(weights, heads.values[:, start:stop].astype(dtype, copy=False))
 
-        first, end = 0, heads.keys.shape[1]
-        if stage is None:
-            first, end = row.band.first_key(job.first_position), job.end_key
-        for start, stop in tiles(first, end, self.width):
-            if is_biased and stage is None and _tile_is_hidden(job, start, stop):
-                continue
-            scores = self._capped_scores(job, scaled, start, stop)
-            if is_biased:
-                _add_bias(job, scores, start)
-            if has_peak:
+    def _scaled_queries(self, job: Job, *, has_peak: bool) -> Array:
+        """``scale q (heads, rows, D)``, with room for a column of peaks if the product with the keys subtracts them."""
+        row, q = job.heads.row, job.heads.queries[:, job.group, job.queries]
+        n_heads, n_shared, n_queries, head_dim = q.shape
+        is_folded = has_peak and job.heads.is_transposed and row.softcap is None and self.stage is None
+        shape = (n_heads, n_shared, n_queries, head_dim + is_folded)
+        scaled = self.scaled[: math.prod(shape)].reshape(shape)
+        np.multiply(q, row.scale, out=scaled[..., :head_dim], dtype=row.dtype)
+        return scaled.reshape(n_heads, n_shared * n_queries, -1)
+
+    def _visible_tiles(self, job: Job) -> Iterator[tuple[int, int]]:
+        heads = job.heads
+        if self.stage is not None:
+            yield from tiles(0, heads.keys.shape[1], self.width)
+            return
+        for start, stop in tiles(heads.row.band.first_key(job.first_position), job.end_key, self.width):
+            if heads.mask is None or not _tile_is_hidden(job, start, stop):
+                yield start, stop
+
+    def _weights(self, job: Job, scaled: Array, start: int, stop: int, *, has_peak: bool) -> Array:
+        """``exp(score - peak) (heads, rows, keys)`` of one tile, 0 where the band or the mask hides a key."""
+        heads, online = job.heads, self.online
+        is_biased = heads.mask is not None or heads.slopes is not None
+        has_hidden = heads.row.band.hides(job.first_position, job.last_position, start, stop)
+        is_folded = scaled.shape[2] > heads.keys.shape[2]
+        if is_folded:
+            np.negative(online.peak, out=scaled[..., -1:])
+        scores = self._capped_scores(job, scaled, start, stop)
+        if is_biased:
+            _add_bias(job, scores, start)
+        if has_peak:
+            if has_hidden:
                 _hide(job, scores, start, -np.inf)
-                if stage == "logits":
-                    _keep(job, scores)
-                online.subtract_peak(scores)
-            online.exponentiate(scores, flush=(has_peak or is_biased) and stage is None)
-            if not has_peak:
-                _hide(job, scores, start, 0.0)
-            online.add(scores, heads.values[:, start:stop].astype(row.dtype, copy=False))
+            if self.stage == "logits":
+                _keep(job, scores)
+            if not is_folded:
+                scores -= online.peak
+            online.raise_peak(scores, has_leeway=heads.has_moderate_values)
+        is_exact = self.stage is not None
+        has_zeros = is_biased or (has_hidden and has_peak)
+        online.exponentiate(scores, floor=has_peak and not is_exact, flush=has_zeros and not is_exact)
+        if has_hidden and not has_peak:
+            _hide(job, scores, start, 0.0)
+        return scores
 
     def _capped_scores(self, job: Job, scaled: Array, start: int, stop: int) -> Array:
         """``scaled kT`` of one tile, capped: ``(heads, rows, keys)``."""
         row = job.heads.row
         n_heads, n_rows, _ = scaled.shape
         scores = self.scores[: n_heads * n_rows * (stop - start)].reshape(n_heads, n_rows, stop - start)
-        np.matmul(scaled, job.heads.key_columns(start, stop), out=scores)
+        np.matmul(scaled, job.heads.key_columns(scaled.shape[2], start, stop), out=scores)
         if self.stage == "scores":
             _keep(job, scores)
         if row.softcap is not None:
@@ -231,6 +258,4 @@ def _add_bias(job: Job, scores: Array, start: int) -> None:
 
 def _hide(job: Job, scores: Array, start: int, value: float) -> None:
     """Give what the band hides in a tile ``scores (heads, rows, keys)`` the value of a hidden score or weight."""
-    band, n_keys = job.heads.row.band, scores.shape[-1]
-    if band.hides(job.first_position, job.last_position, start, start + n_keys):
-        band.hide(scores.reshape(*job.out.shape[:3], n_keys), job.first_position, start, value)
+    job.heads.row.band.hide(scores.reshape(*job.out.shape[:3], -1), job.first_position, start, value)

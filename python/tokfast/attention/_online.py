@@ -10,14 +10,17 @@ dtype. Hence two ways:
 - *without peak*: it is 0, so nothing is searched and nothing subtracted. Scores of trained models are small enough in
   almost every row, and the totals tell afterwards: within ``TOTALS``, nothing has overflown and nothing that counts
   was lost (`OnlineSoftmax.is_sound`). Otherwise the block is done again the other way;
-- *with peak*: the largest score so far. A tile that raises it first multiplies both sums by ``exp(old - new)``.
+- *with peak*: the maximum of the first tile. Every other tile is searched, but only one that exceeds the peak by more
+  than ``LEEWAY`` raises it, and multiplies both sums by ``exp(old - new)``. Until then the peak is known before the
+  scores are, so that the product which makes them can subtract it (`_blocks`).
 
-Cost per score: one ``exp`` and one addition; with peaks one maximum, one subtraction and the flushing besides.
+Cost per score: one ``exp`` and one addition; with peaks one maximum and one minimum besides.
 
 Invariants: ``total`` and ``attended`` refer to the same ``peak``; a hidden score has weight exactly 0; an empty row
 ends with the result 0.
 
-Source: Milakov and Gimelshein 2018, "Online normalizer calculation for softmax" (arXiv:1805.02867).
+Sources: Milakov and Gimelshein 2018, "Online normalizer calculation for softmax" (arXiv:1805.02867); the peak that is
+raised late only: FlashAttention-4, https://github.com/Dao-AILab/flash-attention.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ Array = npt.NDArray[Any]
 # exp(-40) is 1e17 times what `exponentiate` drops per key.
 TOTALS = math.exp(-40.0), math.exp(60.0)
 VALUE_LIMIT = 1e6
+LEEWAY = 60.0
 FLUSH = -80.0
 
 
@@ -44,6 +48,7 @@ class OnlineSoftmax:
         self._exp: np.ufunc = np.exp if unit == 1.0 else np.exp2
         self._lowest_score = dtype.type(FLUSH * unit)
         self._lowest_weight = self._exp(self._lowest_score)
+        self._leeway = dtype.type(LEEWAY * unit)
         self._columns = np.empty((3, max_rows, 1), dtype=dtype)
         self._matrices = np.empty((2, max_rows, n_features), dtype=dtype)
         self._ones = np.ones((max_keys, 1), dtype=dtype)
@@ -54,32 +59,48 @@ class OnlineSoftmax:
         count = n_heads * n_rows
         self.peak, self.total, self._part = self._columns[:, :count].reshape(3, n_heads, n_rows, 1)
         self.attended, self._product = self._matrices[:, :count].reshape(2, n_heads, n_rows, -1)
-        self.is_empty, self.has_peak, self.has_sinks = True, has_peak, sinks is not None
+        self.is_empty, self.has_peak, self.sinks = True, has_peak, sinks
         if has_peak:
-            self.peak[...] = -np.inf if sinks is None else sinks
-        if sinks is not None:
-            self.total[...] = np.isfinite(sinks) if has_peak else self._exp(sinks)
+            self.peak[...] = 0.0
+        elif sinks is not None:
+            self.total[...] = self._exp(sinks)
 
-    def subtract_peak(self, scores: Array) -> None:
-        """Raise the peaks to the maxima of a tile ``scores (heads, rows, keys)``; subtract them from it, in place."""
-        raised = np.maximum(self.peak, np.maximum.reduce(scores, axis=-1, keepdims=True))
-        # The finite stand-in for the peak of a row that saw nothing yet: -inf - -inf would be NaN.
-        finite = np.maximum(raised, self._limits.min)
-        rescale = self._exp(self.peak - finite)
-        if self.has_sinks or not self.is_empty:
-            self.total *= rescale
+    def raise_peak(self, scores: Array, *, has_leeway: bool) -> None:
+        """Raise the peaks where a tile ``scores - peak (heads, rows, keys)`` demands it; subtract the rise, in place.
+
+        A row that saw nothing yet takes the largest score of the tile, or its sink, whatever that is.
+        """
+        # Finding the maximum takes numpy half as long as computing it.
+        largest = np.take_along_axis(scores, np.argmax(scores, axis=-1, keepdims=True), axis=-1)
+        if self.is_empty and self.sinks is not None:
+            largest = np.maximum(largest, self.sinks)
+        is_due = largest > (self._leeway if has_leeway else 0.0)
+        is_due |= self.is_empty or self.total == 0.0
+        is_due &= largest > -np.inf
+        n_due = np.count_nonzero(is_due)
+        if n_due == 0 and not self.is_empty:
+            return
+        rise = np.where(is_due, largest, self.peak.dtype.type(0.0))
+        self.peak += rise
+        if n_due > is_due.size // 4:
+            scores -= rise
+        else:
+            due = np.nonzero(is_due[..., 0])
+            scores[due] -= rise[due]
         if not self.is_empty:
+            rescale = self._exp(-np.maximum(rise, 0.0))  # a fall has nothing to multiply
+            self.total *= rescale
             self.attended *= rescale
-        scores -= finite
-        self.peak[...] = raised
+        elif self.sinks is not None:
+            self.total[...] = self._exp(self.sinks - self.peak)
 
-    def exponentiate(self, scores: Array, *, flush: bool) -> None:
-        """Scores to weights, in place; flushed, what would be below ``exp(FLUSH)`` is exactly 0.
+    def exponentiate(self, scores: Array, *, floor: bool, flush: bool) -> None:
+        """Scores to weights, in place, none below ``exp(FLUSH)`` on the ``floor``; flushed, those there are exactly 0.
 
         Beside a total of 1 such a weight is nothing, but a denormal one costs some processors hundreds of cycles in
         every product: with 7 % of them the product with the values takes 17 times as long.
         """
-        if flush:
+        if floor or flush:
             np.maximum(scores, self._lowest_score, out=scores)
         self._exp(scores, out=scores)
         if flush:
@@ -89,7 +110,7 @@ class OnlineSoftmax:
         """Take in a tile, ``weights = exp(scores - peak)``, and its ``values (heads, keys, features)``."""
         # BLAS sums rows three times faster than ``sum``.
         ones = self._ones[: weights.shape[-1]]
-        if self.has_sinks or not self.is_empty:
+        if self.sinks is not None or not self.is_empty:
             self.total += np.matmul(weights, ones, out=self._part)
         else:
             np.matmul(weights, ones, out=self.total)
