@@ -51,6 +51,7 @@ class OnlineSoftmax:
         self._leeway = dtype.type(LEEWAY * unit)
         self._columns = np.empty((3, max_rows, 1), dtype=dtype)
         self._matrices = np.empty((2, max_rows, n_features), dtype=dtype)
+        self._rows = np.arange(max_rows)
         self._ones = np.ones((max_keys, 1), dtype=dtype)
         self._limits = np.finfo(dtype)
 
@@ -59,34 +60,33 @@ class OnlineSoftmax:
         count = n_heads * n_rows
         self.peak, self.total, self._part = self._columns[:, :count].reshape(3, n_heads, n_rows, 1)
         self.attended, self._product = self._matrices[:, :count].reshape(2, n_heads, n_rows, -1)
-        self.is_empty, self.has_peak, self.sinks = True, has_peak, sinks
+        self.is_empty, self.has_peak, self.has_unseen, self.sinks = True, has_peak, True, sinks
         if has_peak:
             self.peak[...] = 0.0
         elif sinks is not None:
             self.total[...] = self._exp(sinks)
 
     def raise_peak(self, scores: Array, *, has_leeway: bool) -> None:
-        """Raise the peaks where a tile ``scores - peak (heads, rows, keys)`` demands it; subtract the rise, in place.
+        """Raise the peaks if a tile ``scores - peak (heads, rows, keys)`` demands it; subtract the rise, in place.
 
         A row that saw nothing yet takes the largest score of the tile, or its sink, whatever that is.
         """
-        # Finding the maximum takes numpy half as long as computing it.
-        largest = np.take_along_axis(scores, np.argmax(scores, axis=-1, keepdims=True), axis=-1)
-        if self.is_empty and self.sinks is not None:
-            largest = np.maximum(largest, self.sinks)
-        is_due = largest > (self._leeway if has_leeway else 0.0)
-        is_due |= self.is_empty or self.total == 0.0
-        is_due &= largest > -np.inf
-        n_due = np.count_nonzero(is_due)
-        if n_due == 0 and not self.is_empty:
-            return
-        rise = np.where(is_due, largest, self.peak.dtype.type(0.0))
-        self.peak += rise
-        if n_due > is_due.size // 4:
-            scores -= rise
+        flat = scores.reshape(-1, scores.shape[-1])  # finding the maximum takes numpy half as long as computing it
+        largest = flat[self._rows[: len(flat)], flat.argmax(axis=1)].reshape(self.peak.shape)
+        if self.is_empty:
+            rise = largest if self.sinks is None else np.maximum(largest, self.sinks)
         else:
-            due = np.nonzero(is_due[..., 0])
-            scores[due] -= rise[due]
+            if has_leeway and not self.has_unseen and largest.max() <= self._leeway:
+                return
+            rise = np.maximum(largest, 0.0)
+            if self.has_unseen:
+                rise = np.where(self.total == 0.0, largest, rise)
+        is_seen = rise > -np.inf
+        self.has_unseen = not is_seen.all()
+        if self.has_unseen:
+            rise = np.where(is_seen, rise, self.peak.dtype.type(0.0))
+        scores -= rise
+        self.peak += rise
         if not self.is_empty:
             rescale = self._exp(-np.maximum(rise, 0.0))  # a fall has nothing to multiply
             self.total *= rescale
