@@ -369,8 +369,9 @@ class Tokenizer:
     def cache_stats(self) -> dict[str, int]:
         """Return what this tokenizer keeps of texts it has encoded, to encode the next ones faster.
 
-        What is kept never changes a result. All tokenizers of a process share one budget: 64 MiB, or the number of
-        bytes in the environment variable ``TOKFAST_CACHE_BYTES``.
+        What is kept never changes a result. All tokenizers of a process share one budget: 64 MiB for each thread that
+        a call uses by default, at most 512 MiB, or the number of bytes in the environment variable
+        ``TOKFAST_CACHE_BYTES``.
 
         Returns
         -------
