@@ -114,6 +114,17 @@ def test_pairs_of_heads_and_transposed_keys(
     np.testing.assert_allclose(got, expected, rtol=0, atol=2e-6)
 
 
+@pytest.mark.parametrize("path", ["dense", 16, (16, 32), (64, 512)], ids=str)
+def test_infinite_keys(path: Any) -> None:
+    """Scores of -inf that no mask made, in all of the first tiles, and low ones behind them."""
+    q, v = np.ones((2, 80, 1), dtype=np.float32), normal(2, 200, 3)
+    k = normal(2, 200, 1, seed=1) - np.float32(100)
+    k[:, :120] = -np.inf
+    expected = in_float64(q, k[:, 120:], v[:, 120:])
+    got = scaled_dot_product_attention(q, k, v, block_size=path)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=2e-5)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize(("heads", "key_heads"), [(5, 5), (6, 3), (4, 1)])
 def test_heads_that_do_not_pair_up(heads: int, key_heads: int, dtype: Any) -> None:
@@ -193,12 +204,16 @@ def test_large_scores_beside_a_moderate_sample(
 
 @pytest.mark.parametrize("path", ["dense", None, 64, (64, 100)], ids=str)
 @pytest.mark.parametrize(
-    ("q_factor", "k_factor", "v_factor"),
+    "factors",
     [(1, 1, 1e25), (1, 1, 1e-30), (1, 1, 1e5), (1, 1e15, 1), (1e-30, 1, 1)],
 )
-def test_sizes_near_the_ends_of_float32(q_factor: float, k_factor: float, v_factor: float, path: Any) -> None:
-    q, k, v = normal(1, 2, 200, 16), normal(1, 2, 300, 16, seed=1), normal(1, 2, 300, 5, seed=2)
-    q, k, v = q * np.float32(q_factor), k * np.float32(k_factor), v * np.float32(v_factor)
+@pytest.mark.parametrize("rows_to_transpose", [1, 1024])
+def test_sizes_near_the_ends_of_float32(
+    monkeypatch: pytest.MonkeyPatch, factors: tuple[float, float, float], path: Any, rows_to_transpose: int
+) -> None:
+    monkeypatch.setattr(_jobs, "ROWS_TO_TRANSPOSE", rows_to_transpose)
+    arrays = normal(1, 2, 200, 16), normal(1, 2, 300, 16, seed=1), normal(1, 2, 300, 5, seed=2)
+    q, k, v = (array * np.float32(factor) for array, factor in zip(arrays, factors, strict=True))
     expected = in_float64(q, k, v)
     got = scaled_dot_product_attention(q, k, v, block_size=path)
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6 * float(np.abs(expected).max()))

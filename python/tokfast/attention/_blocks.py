@@ -193,11 +193,10 @@ class Worker:
                 _hide(job, scores, start, -np.inf)
             if self.stage == "logits":
                 _keep(job, scores)
-            if not is_folded:
-                scores -= online.peak
-            online.raise_peak(scores, has_leeway=heads.has_moderate_values)
+            has_leeway = is_folded and heads.has_moderate_values
+            online.raise_peak(scores, is_relative=is_folded, has_leeway=has_leeway)
         is_exact = self.stage is not None
-        has_zeros = is_biased or (has_hidden and has_peak)
+        has_zeros = is_biased or (has_peak and (has_hidden or online.has_unseen))
         online.exponentiate(scores, floor=has_peak and not is_exact, flush=has_zeros and not is_exact)
         if has_hidden and not has_peak:
             _hide(job, scores, start, 0.0)

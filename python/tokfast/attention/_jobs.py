@@ -111,7 +111,8 @@ class KeyHeads:
     @cached_property
     def has_moderate_values(self) -> bool:
         """Whether sums of a few of them, times ``exp(60)`` or ``exp(-40)``, stay within the range of the dtype."""
-        size = float(np.linalg.norm(self.values.astype(self.row.dtype, copy=False)))  # at least the largest value
+        with np.errstate(over="ignore", invalid="ignore"):
+            size = float(np.linalg.norm(self.values.astype(self.row.dtype, copy=False)))  # at least the largest value
         return 1.0 / VALUE_LIMIT < size < VALUE_LIMIT  # false for NaN
 
 

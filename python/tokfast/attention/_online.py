@@ -66,13 +66,17 @@ class OnlineSoftmax:
         elif sinks is not None:
             self.total[...] = self._exp(sinks)
 
-    def raise_peak(self, scores: Array, *, has_leeway: bool) -> None:
-        """Raise the peaks if a tile ``scores - peak (heads, rows, keys)`` demands it; subtract the rise, in place.
+    def raise_peak(self, scores: Array, *, is_relative: bool, has_leeway: bool) -> None:
+        """Raise the peaks if a tile ``scores (heads, rows, keys)`` demands it, and subtract them from it, in place.
 
-        A row that saw nothing yet takes the largest score of the tile, or its sink, whatever that is.
+        ``is_relative``: the peaks as they are were subtracted already. ``has_leeway``, for such scores only: peaks need
+        not be raised for little. A row that saw nothing yet takes the largest score of the tile, or its sink, whatever
+        that is.
         """
         flat = scores.reshape(-1, scores.shape[-1])  # finding the maximum takes numpy half as long as computing it
         largest = flat[self._rows[: len(flat)], flat.argmax(axis=1)].reshape(self.peak.shape)
+        if not is_relative:
+            largest = largest - self.peak
         if self.is_empty:
             rise = largest if self.sinks is None else np.maximum(largest, self.sinks)
         else:
@@ -85,8 +89,8 @@ class OnlineSoftmax:
         self.has_unseen = not is_seen.all()
         if self.has_unseen:
             rise = np.where(is_seen, rise, self.peak.dtype.type(0.0))
-        scores -= rise
         self.peak += rise
+        scores -= rise if is_relative else self.peak
         if not self.is_empty:
             rescale = self._exp(-np.maximum(rise, 0.0))  # a fall has nothing to multiply
             self.total *= rescale
