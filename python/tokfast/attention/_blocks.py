@@ -101,11 +101,11 @@ def attend_blocks(
         # A stage is n x n by itself, so whole strips of it are at hand anyway.
         block_size = (block_size[0] if block_size else ROWS_PER_BLOCK // 4, max(problem.k.shape[-2], 1))
     rows_per_block = block_size[0] if block_size else ROWS_PER_BLOCK
-    run_jobs(
-        cut(problem, out, stage_out, rows_per_block, threads),
-        lambda: Worker(problem, stage, block_size).attend,
-        threads,
-    )
+    n_heads = heads_per_job(problem, rows_per_block)
+    max_rows = n_heads * min(rows_per_block, max(problem.group_size * problem.q.shape[-2], 1))
+    width = block_size[1] if block_size else tile_width(max_rows)
+    jobs = cut(problem, out, stage_out, n_heads=n_heads, rows_per_block=rows_per_block, threads=threads)
+    run_jobs(jobs, lambda: Worker(problem, stage, max_rows, width).attend, threads)
 
 
 def tiles(first: int, end: int, width: int) -> Iterator[tuple[int, int]]:
@@ -120,14 +120,11 @@ def tiles(first: int, end: int, width: int) -> Iterator[tuple[int, int]]:
 class Worker:
     """What one thread needs: the buffers for one job, used for all its jobs."""
 
-    def __init__(self, problem: Problem, stage: str | None, block_size: tuple[int, int] | None) -> None:
-        n_queries, head_dim = problem.q.shape[-2:]
-        n_keys, dtype = problem.k.shape[-2], problem.dtype
-        rows_per_block = block_size[0] if block_size else ROWS_PER_BLOCK
-        n_heads = heads_per_job(problem, rows_per_block)
-        max_rows = n_heads * min(rows_per_block, max(problem.group_size * n_queries, 1))
+    def __init__(self, problem: Problem, stage: str | None, max_rows: int, width: int) -> None:
+        n_keys, head_dim = problem.k.shape[-2:]
+        dtype = problem.dtype
         self.stage = stage
-        self.width = max(min(block_size[1] if block_size else tile_width(max_rows), n_keys), 1)
+        self.width = max(min(width, n_keys), 1)
         self.scaled = np.empty(max_rows * (head_dim + 1), dtype=dtype)
         self.scores = np.empty(max_rows * self.width, dtype=dtype)
         self.online = OnlineSoftmax(max_rows, self.width, problem.v.shape[-1], dtype, problem.unit)
@@ -174,7 +171,7 @@ class Worker:
             yield from tiles(0, heads.keys.shape[1], self.width)
             return
         for start, stop in tiles(heads.row.band.first_key(job.first_position), job.end_key, self.width):
-            if heads.mask is None or not _tile_is_hidden(job, start, stop):
+            if not _tile_is_hidden(job, start, stop):
                 yield start, stop
 
     def _weights(self, job: Job, scaled: Array, start: int, stop: int, *, has_peak: bool) -> Array:

@@ -4,7 +4,7 @@ Naive: a job per head. Eight heads on sixteen cores leave half of them idle, and
 times as much as its first.
 
 Idea: rows do not depend on each other, so a job is a block of them. Two things are shared by the blocks of a head and
-made once for all of them: the keys *transposed*, which BLAS multiplies an eighth faster, and the answer to "are its
+made once for all of them: the keys *transposed*, which BLAS multiplies a tenth faster, and the answer to "are its
 scores moderate?". *Two heads* in a job, where the problem has many, are two for every call of numpy: the interpreter
 lock is asked for half as often, and a thread that has to wait for it sleeps for much longer than it was held.
 
@@ -13,16 +13,16 @@ see many keys first, so that no thread ends with the longest.
 
 Cost: one pass over the keys of a head. Memory: the transposed keys of the heads that threads are at.
 
-Invariant: the cut depends on the problem and the tile size, never on the number of threads.
+Invariant: the jobs depend on the problem and the size of a block, only their order on the number of threads.
 
 ## Tried and dropped
-Eight heads of 64 features, 2048 queries and keys, causal, two cores with AVX-512; relative to the products alone:
+Eight heads of 64 features, 2048 queries and keys, two cores with AVX-512:
 
-- four heads in a job, in tiles half as wide: as fast by two threads, a tenth slower by one;
+- four heads in a job, in tiles half as wide: as fast by two threads, 4 % slower by one;
 - transposing all keys of a head with one copy: 150 us against 57, as every number read is in another line of the cache;
 - a thread does all blocks of a head, and helps others at the end: no faster, for all that the keys stay in its cache;
 - multiplying with the scale while transposing: 150 us against 57, and 3 us per block of queries saved;
-- ``eye @ keys.T``: 100 us, and one infinite feature of a key makes all of its features NaN.
+- ``eye @ keys.T``: one infinite feature of a key makes all of its features NaN.
 """
 
 from __future__ import annotations
@@ -60,17 +60,18 @@ class KeyHeads:
     """
 
     def __init__(self, row: Problem, heads: slice) -> None:
-        def grouped(array: Array) -> Array:
-            return array.reshape(len(row.k), row.group_size, *array.shape[1:])[heads]
-
-        self.row = row
+        self.row, self.heads = row, heads
         self.keys, self.values = row.k[heads], row.v[heads]
-        self.queries = grouped(row.q)
-        self.mask = None if row.mask is None else grouped(row.mask)
-        self.sinks = None if row.sinks is None else grouped(row.sinks)
-        self.slopes = None if row.slopes is None else grouped(row.slopes)
+        self.queries = self.grouped(row.q)
+        self.mask = None if row.mask is None else self.grouped(row.mask)
+        self.sinks = None if row.sinks is None else self.grouped(row.sinks)
+        self.slopes = None if row.slopes is None else self.grouped(row.slopes)
         is_read_often = self.queries.shape[1] * self.queries.shape[2] >= ROWS_TO_TRANSPOSE
         self.is_transposed = is_read_often and self.keys.size * row.dtype.itemsize <= TRANSPOSED_BYTES
+
+    def grouped(self, array: Array) -> Array:
+        """View the part for these heads of what all query heads have, ``(Hq, ...)``: ``(heads, group, ...)``."""
+        return array.reshape(len(self.row.k), self.row.group_size, *array.shape[1:])[self.heads]
 
     def key_columns(self, n_rows: int, start: int, stop: int) -> Array:
         """Keys ``start .. stop - 1`` as columns of ``n_rows`` numbers: their features, and a 1 if they are transposed.
@@ -142,18 +143,16 @@ def heads_per_job(problem: Problem, rows_per_block: int) -> int:
     return 2 if is_short and n_blocks >= BLOCKS_FOR_PAIRS and problem.k.shape[-3] > 1 else 1
 
 
-def cut(problem: Problem, out: Array, stage_out: Array | None, rows_per_block: int, threads: int) -> deque[Job]:
-    """Jobs of at most ``rows_per_block`` rows (query heads times queries) per key head, to be taken from the end."""
+def cut(
+    problem: Problem, out: Array, stage_out: Array | None, *, n_heads: int, rows_per_block: int, threads: int
+) -> deque[Job]:
+    """Jobs of ``n_heads`` key heads and at most ``rows_per_block`` rows of each, to be taken from the end."""
     jobs: list[tuple[int, Job]] = []
-    n_heads, n_owners = heads_per_job(problem, rows_per_block), 0
+    n_owners = 0
     for index, row in problem.rows():
-        n_keys, shape = row.k.shape[-2], (len(row.k), row.group_size, row.q.shape[-2])
-        grouped_out = out[index].reshape(*shape, out.shape[-1])
-        grouped_stage = None if stage_out is None else stage_out[index][..., :n_keys].reshape(*shape, n_keys)
+        row_stage = None if stage_out is None else stage_out[index][..., : row.k.shape[-2]]
         for first in range(0, len(row.k), n_heads):
-            heads = slice(first, first + n_heads)
-            stage_of_heads = None if grouped_stage is None else grouped_stage[heads]
-            blocks = _blocks(KeyHeads(row, heads), grouped_out[heads], stage_of_heads, rows_per_block)
+            blocks = _blocks(KeyHeads(row, slice(first, first + n_heads)), out[index], row_stage, rows_per_block)
             jobs.extend((n_owners // threads, job) for job in blocks)
             n_owners += 1
     jobs.sort(key=lambda numbered: (-numbered[0], numbered[1].end_key))
@@ -161,8 +160,10 @@ def cut(problem: Problem, out: Array, stage_out: Array | None, rows_per_block: i
 
 
 def _blocks(heads: KeyHeads, out: Array, stage_out: Array | None, rows_per_block: int) -> Iterator[Job]:
+    """Blocks of query heads times queries, with their part of ``out`` and ``stage_out``, which are the batch row's."""
     _, group_size, n_queries, _ = heads.queries.shape
     n_shared, offset = max(rows_per_block // max(n_queries, 1), 1), int(heads.row.offsets)
+    out, stage_out = heads.grouped(out), None if stage_out is None else heads.grouped(stage_out)
     for start in range(0, group_size, n_shared):
         group = slice(start, min(start + n_shared, group_size))
         for first in range(0, n_queries, rows_per_block):
