@@ -13,11 +13,12 @@
 //! between stretches; no pass of its own looks for it, which took 6 % of the time of Qwen's tokenizer.
 //! Source: Unicode Standard Annex 15, section 9 (detecting normalization forms; boundaries).
 
-use super::{first_character, last_character};
 use std::sync::OnceLock;
 
 use unicode_normalization_alignments::char::canonical_combining_class;
 use unicode_normalization_alignments::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+
+use super::{first_character, last_character};
 
 /// Characters that have a bit: the first two planes.
 const KNOWN: usize = 0x2_0000;
